@@ -1,0 +1,198 @@
+//! Reads a flattened device tree: where RAM is, and where virtio devices may be.
+
+use crate::machine::{Machine, MmioSlot, PciConfig, PciHost, Window};
+use core::fmt;
+use core::ops::{Range, RangeInclusive};
+use dtoolkit::fdt::FdtNode;
+use dtoolkit::standard::{NodeStandard, Status};
+use dtoolkit::{Node, Property, ToCellInt};
+
+pub use dtoolkit::fdt::Fdt;
+
+/// The most virtio-mmio slots a [`Board`] remembers; QEMU's `virt` machines have 32 and 8.
+pub const MAX_SLOTS: usize = 64;
+
+/// The most ranges that [`Board::free_ram`] keeps clear of.
+pub const MAX_RESERVED: usize = 16;
+
+/// How deep in the tree devices are looked for: below buses, not below devices.
+const DEPTH: usize = 4;
+
+/// What a device tree says of the machine, as far as the demo needs it.
+#[derive(Clone, Debug)]
+pub struct Board {
+    /// The largest range of RAM: physical addresses.
+    pub ram: Range<u64>,
+    slots: [MmioSlot; MAX_SLOTS],
+    slot_count: usize,
+    pci: Option<PciHost>,
+    reserved: [Range<u64>; MAX_RESERVED],
+    reserved_count: usize,
+}
+
+/// Why a device tree cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BoardError {
+    /// No memory node has a range.
+    NoMemory,
+    /// More than [`MAX_SLOTS`] virtio-mmio slots.
+    TooManySlots,
+    /// More than [`MAX_RESERVED`] reserved ranges.
+    TooManyReserved,
+}
+
+impl fmt::Display for BoardError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::NoMemory => "the device tree names no memory",
+            Self::TooManySlots => "the device tree has more virtio-mmio slots than fit",
+            Self::TooManyReserved => "the device tree reserves more ranges than fit",
+        })
+    }
+}
+
+impl core::error::Error for BoardError {}
+
+impl Board {
+    /// Reads a device tree that [`Fdt::new`] or `Fdt::from_raw` has accepted. Nodes that make no sense are
+    /// passed over.
+    ///
+    /// # Errors
+    ///
+    /// No memory, or more of something than there is room for.
+    pub fn read(fdt: Fdt<'_>) -> Result<Self, BoardError> {
+        let mut board = Self {
+            ram: 0..0,
+            slots: [MmioSlot::default(); MAX_SLOTS],
+            slot_count: 0,
+            pci: None,
+            reserved: [const { 0..0 }; MAX_RESERVED],
+            reserved_count: 0,
+        };
+        for entry in fdt.memory_reservations() {
+            board.reserve(entry.address()..entry.address().saturating_add(entry.size()))?;
+        }
+        for node in fdt.root().children() {
+            match node.name_without_address() {
+                "memory" => board.memory(node),
+                "reserved-memory" => {
+                    for range in node.children().flat_map(registers) {
+                        board.reserve(range)?;
+                    }
+                }
+                _ => {}
+            }
+        }
+        if board.ram.is_empty() {
+            return Err(BoardError::NoMemory);
+        }
+        board.devices(fdt.root(), DEPTH)?;
+        Ok(board)
+    }
+
+    /// Where to look for devices.
+    pub fn machine(&self) -> Machine<'_> {
+        Machine { mmio: self.slots.get(..self.slot_count).unwrap_or_default(), pci: self.pci.clone() }
+    }
+
+    /// The largest part of RAM that neither the device tree reserves nor `taken` names: the kernel's own
+    /// image and the device tree itself belong there. Empty if nothing is left.
+    pub fn free_ram(&self, taken: &[Range<u64>]) -> Range<u64> {
+        let reserved = self.reserved.get(..self.reserved_count).unwrap_or_default();
+        let blocks = || reserved.iter().chain(taken).filter(|range| !range.is_empty());
+        // A gap begins with RAM or behind a block, and ends at the next block.
+        let starts = blocks().map(|block| block.end).chain([self.ram.start]);
+        let gaps = starts.filter(|start| self.ram.contains(start)).map(|start| {
+            let inside = blocks().any(|block| block.contains(&start));
+            let next = blocks().map(|block| block.start).filter(|&block| block >= start).min();
+            let end = if inside { start } else { next.unwrap_or(u64::MAX).min(self.ram.end) };
+            start..end
+        });
+        gaps.max_by_key(|gap| gap.end - gap.start).unwrap_or(0..0)
+    }
+
+    fn memory(&mut self, node: FdtNode<'_>) {
+        let size = |range: &Range<u64>| range.end - range.start;
+        if let Some(largest) = registers(node).max_by_key(size).filter(|range| size(range) > size(&self.ram))
+        {
+            self.ram = largest;
+        }
+    }
+
+    fn reserve(&mut self, range: Range<u64>) -> Result<(), BoardError> {
+        let place = self.reserved.get_mut(self.reserved_count).ok_or(BoardError::TooManyReserved)?;
+        *place = range;
+        self.reserved_count += 1;
+        Ok(())
+    }
+
+    fn devices(&mut self, parent: FdtNode<'_>, depth: usize) -> Result<(), BoardError> {
+        let Some(depth) = depth.checked_sub(1) else { return Ok(()) };
+        for node in parent.children() {
+            // A status that cannot be read counts as "okay", like one that is absent.
+            if matches!(node.status(), Ok(Status::Disabled | Status::Fail)) {
+                continue;
+            }
+            if node.is_compatible("virtio,mmio") {
+                for range in registers(node) {
+                    let place = self.slots.get_mut(self.slot_count).ok_or(BoardError::TooManySlots)?;
+                    let Ok(len) = usize::try_from(range.end - range.start) else { continue };
+                    *place = MmioSlot { base: range.start, len };
+                    self.slot_count += 1;
+                }
+            } else if node.is_compatible("pci-host-ecam-generic") {
+                self.pci = self.pci.take().or_else(|| pci_host(node));
+            } else {
+                self.devices(node, depth)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The ranges of a node's `reg`; those that are empty or wrap around are left out.
+fn registers(node: FdtNode<'_>) -> impl Iterator<Item = Range<u64>> {
+    node.reg().ok().flatten().into_iter().flatten().filter_map(|reg| {
+        let (start, size): (u64, u64) = (reg.address().ok()?, reg.size().ok()?);
+        let end = start.checked_add(size)?;
+        (size > 0).then_some(start..end)
+    })
+}
+
+fn pci_host(node: FdtNode<'_>) -> Option<PciHost> {
+    let ecam = registers(node).next()?;
+    let mut host = PciHost {
+        config: PciConfig::Ecam { base: ecam.start, len: ecam.end - ecam.start },
+        buses: buses(node).unwrap_or(0..=u8::MAX),
+        mem32: Window::default(),
+        mem64: None,
+        io: None,
+    };
+    for range in node.ranges().ok().flatten().into_iter().flatten() {
+        // A PCI address is three cells: the kind of space, then 64 bits.
+        let [kind, high, low] = range.child_bus_address.as_ref() else { continue };
+        let start = u64::from(high.get()) << 32 | u64::from(low.get());
+        let (Ok(cpu), Ok(len)) = (range.parent_bus_address.to_int::<u64>(), range.length.to_int::<u64>())
+        else {
+            continue;
+        };
+        let Some(end) = start.checked_add(len).filter(|_| len > 0) else { continue };
+        let window = Window { bus: start..end, cpu };
+        match kind.get() >> 24 & 3 {
+            1 => host.io = host.io.or(Some(window)),
+            2 if host.mem32.bus.is_empty() => host.mem32 = window,
+            3 => host.mem64 = host.mem64.or(Some(window)),
+            _ => {}
+        }
+    }
+    Some(host)
+}
+
+fn buses(node: FdtNode<'_>) -> Option<RangeInclusive<u8>> {
+    let [first, last] = node.property("bus-range")?.value_as::<[u32; 2]>().ok()?;
+    Some(u8::try_from(first).ok()?..=u8::try_from(last).ok()?)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,175 @@
+use super::*;
+use alloc::format;
+use alloc::vec::Vec;
+use dtoolkit::memreserve::MemoryReservation;
+use dtoolkit::model::{DeviceTree, DeviceTreeNode, DeviceTreeProperty};
+
+const MIB: u64 = 1 << 20;
+
+fn cells(name: &str, values: &[u32]) -> DeviceTreeProperty {
+    DeviceTreeProperty::new(name, values).unwrap()
+}
+
+fn node(name: &str, properties: impl IntoIterator<Item = DeviceTreeProperty>) -> DeviceTreeNode {
+    let builder = DeviceTreeNode::builder(name).unwrap();
+    properties.into_iter().fold(builder, |builder, property| builder.property(property)).build()
+}
+
+fn text(name: &str, value: &str) -> DeviceTreeProperty {
+    DeviceTreeProperty::new(name, value).unwrap()
+}
+
+/// A tree with two address cells and two size cells, as QEMU makes them, with 128 MiB of RAM at 1 GiB.
+fn tree() -> DeviceTree {
+    let mut tree = DeviceTree::new();
+    tree.root.add_property(cells("#address-cells", &[2]));
+    tree.root.add_property(cells("#size-cells", &[2]));
+    tree.root.add_child(node(
+        "memory@40000000",
+        [text("device_type", "memory"), cells("reg", &[0, 0x4000_0000, 0, 0x0800_0000])],
+    ));
+    tree
+}
+
+fn slot(base: u32) -> DeviceTreeNode {
+    node(
+        &format!("virtio_mmio@{base:x}"),
+        [text("compatible", "virtio,mmio"), cells("reg", &[0, base, 0, 0x200])],
+    )
+}
+
+fn read(tree: &DeviceTree) -> Result<Board, BoardError> {
+    Board::read(Fdt::new(&tree.to_dtb()).unwrap())
+}
+
+#[test]
+fn memory_and_slots() {
+    let mut tree = tree();
+    for slot_number in 0..32 {
+        tree.root.add_child(slot(0x0a00_0000 + slot_number * 0x200));
+    }
+    let board = read(&tree).unwrap();
+    assert_eq!(board.ram, 0x4000_0000..0x4800_0000);
+    let machine = board.machine();
+    assert_eq!(machine.mmio.len(), 32);
+    let mut bases: Vec<u64> = machine.mmio.iter().map(|slot| slot.base).collect();
+    bases.sort_unstable();
+    assert_eq!(bases.first(), Some(&0x0a00_0000));
+    assert_eq!(bases.last(), Some(&0x0a00_3e00));
+    assert!(machine.mmio.iter().all(|slot| slot.len == 0x200));
+    assert_eq!(machine.pci, None);
+}
+
+#[test]
+fn slots_below_a_bus_count_and_disabled_ones_do_not() {
+    let mut tree = tree();
+    let mut bus = node(
+        "soc",
+        [text("compatible", "simple-bus"), cells("#address-cells", &[2]), cells("#size-cells", &[2])],
+    );
+    bus.add_child(slot(0x1000_1000));
+    let mut disabled = slot(0x1000_2000);
+    disabled.add_property(text("status", "disabled"));
+    bus.add_child(disabled);
+    tree.root.add_child(bus);
+    let board = read(&tree).unwrap();
+    assert_eq!(board.machine().mmio, [MmioSlot { base: 0x1000_1000, len: 0x200 }]);
+}
+
+#[test]
+fn pci_windows() {
+    let mut tree = tree();
+    let ranges = [
+        [0x0100_0000, 0, 0, 0, 0x3eff_0000, 0, 0x1_0000],
+        [0x0200_0000, 0, 0x1000_0000, 0, 0x1000_0000, 0, 0x2eff_0000],
+        [0x0300_0000, 0x80, 0, 0x80, 0, 0x80, 0],
+    ];
+    tree.root.add_child(node(
+        "pcie@10000000",
+        [
+            text("compatible", "pci-host-ecam-generic"),
+            cells("#address-cells", &[3]),
+            cells("#size-cells", &[2]),
+            cells("reg", &[0x40, 0x1000_0000, 0, 0x1000_0000]),
+            cells("bus-range", &[0, 255]),
+            cells("ranges", ranges.as_flattened()),
+        ],
+    ));
+    let host = read(&tree).unwrap().machine().pci.unwrap();
+    assert_eq!(host.config, PciConfig::Ecam { base: 0x40_1000_0000, len: 0x1000_0000 });
+    assert_eq!(host.buses, 0..=255);
+    assert_eq!(host.mem32, Window::identity(0x1000_0000..0x3eff_0000));
+    assert_eq!(host.mem64, Some(Window::identity(0x80_0000_0000..0x100_0000_0000)));
+    assert_eq!(host.io, Some(Window { bus: 0..0x1_0000, cpu: 0x3eff_0000 }));
+}
+
+#[test]
+fn broken_nodes_are_passed_over() {
+    let mut tree = tree();
+    let strange =
+        |name: &str, reg: &[u32]| node(name, [text("compatible", "virtio,mmio"), cells("reg", reg)]);
+    tree.root.add_child(strange("a", &[1, 2, 3]));
+    tree.root.add_child(strange("b", &[u32::MAX, u32::MAX, 0, 2]));
+    tree.root.add_child(strange("c", &[0, 1, 0, 0]));
+    tree.root.add_child(node("d", [text("compatible", "virtio,mmio")]));
+    tree.root
+        .add_child(node("e", [text("compatible", "pci-host-ecam-generic"), cells("bus-range", &[0, 999])]));
+    let board = read(&tree).unwrap();
+    assert_eq!(board.machine(), Machine::default());
+}
+
+#[test]
+fn what_does_not_fit_is_an_error() {
+    let mut none = tree();
+    none.root.remove_child("memory@40000000");
+    assert_eq!(read(&none).unwrap_err(), BoardError::NoMemory);
+    let mut slots = tree();
+    let many = u32::try_from(MAX_SLOTS).unwrap() + 1;
+    (0..many).for_each(|number| slots.root.add_child(slot(number * 0x200)));
+    assert_eq!(read(&slots).unwrap_err(), BoardError::TooManySlots);
+    let mut reserved = tree();
+    reserved.memory_reservations =
+        (0..=MAX_RESERVED).map(|_| MemoryReservation::new(0x4000_0000, 4096)).collect();
+    assert_eq!(read(&reserved).unwrap_err(), BoardError::TooManyReserved);
+}
+
+#[test]
+fn free_ram_is_the_largest_gap() {
+    let mut tree = tree();
+    let ram = 0x4000_0000;
+    tree.memory_reservations = [MemoryReservation::new(ram, MIB)].into();
+    let mut firmware = node(
+        "reserved-memory",
+        [cells("#address-cells", &[2]), cells("#size-cells", &[2]), text("ranges", "")],
+    );
+    firmware.add_child(node("firmware@40000000", [cells("reg", &[0, 0x4000_0000, 0, 0x20_0000])]));
+    tree.root.add_child(firmware);
+    let board = read(&tree).unwrap();
+    let end = ram + 128 * MIB;
+    let at = |from: u64, to: u64| ram + from * MIB..ram + to * MIB;
+    assert_eq!(board.free_ram(&[]), at(2, 128));
+    assert_eq!(board.free_ram(&[at(2, 3), at(64, 65)]), at(65, 128));
+    assert_eq!(board.free_ram(&[at(2, 3), at(100, 101)]), at(3, 100));
+    assert_eq!(board.free_ram(&[at(4, 50), at(40, 60), at(126, 200)]), at(60, 126));
+    assert!(board.free_ram(&[at(0, 128)]).is_empty());
+    assert_eq!(board.free_ram(&[0..ram, end..end + MIB, 7..7]), at(2, 128));
+}
+
+/// Whatever bytes are changed in a tree, reading it ends, with a board or an error.
+#[test]
+fn damaged_trees_do_no_harm() {
+    let mut tree = tree();
+    (0..3).for_each(|number| tree.root.add_child(slot(0x1000 * (number + 1))));
+    let good = tree.to_dtb();
+    let mut accepted = 0;
+    for position in 0..good.len() {
+        for value in [0, 1, 3, 9, 0x7f, 0xff] {
+            let mut bad = good.clone();
+            bad[position] = value;
+            if let Ok(fdt) = Fdt::new(&bad) {
+                accepted += usize::from(Board::read(fdt).is_ok());
+            }
+        }
+    }
+    assert!(accepted > 0);
+}

@@ -1,0 +1,42 @@
+//! What every example kernel runs: a text terminal on the virtio GPU, and a tiny shell fed by the virtio
+//! keyboard and by the serial line.
+//!
+//! Nothing here knows an architecture. A kernel boots, maps its memory, finds out where its devices may be
+//! ([`Machine`], on a device-tree machine from [`fdt::Board`]) and implements [`Platform`]; the rest is here.
+//!
+//! ```text
+//!   keyboard ─┐                       ┌─ Terminal ─ pixels ─ GPU
+//!   serial  ──┴─ LineEditor ─ Command ┤
+//!                                     └─ serial line (after the screen has shown it)
+//! ```
+//!
+//! The crate also builds on the host: the same [`Terminal`] then draws, from the bytes the serial line
+//! carried, the very pixels the guest must have on its screen.
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod banner;
+pub mod colors;
+pub mod console;
+pub mod fdt;
+pub mod frames;
+pub mod keymap;
+pub mod machine;
+pub mod platform;
+pub mod shell;
+pub mod style;
+pub mod terminal;
+
+#[cfg(test)]
+mod testing;
+
+pub use console::{Console, Output};
+pub use frames::Frames;
+pub use machine::{Machine, MmioSlot, PciConfig, PciHost};
+pub use platform::Platform;
+pub use terminal::Terminal;

@@ -1,0 +1,136 @@
+//! Memory that a device keeps, through its guard.
+
+use core::fmt;
+use core::time::Duration;
+
+use super::live::Device;
+use crate::dma::{Attachment, Detached, ReadBuffer};
+use crate::queue::{Rejected, Request};
+use crate::transport::Transport;
+use crate::{Error, Hal};
+
+/// An attachment that the device has not let go of.
+pub struct NotDetached<B> {
+    /// Why.
+    pub error: Error,
+    /// The attachment, which stays.
+    pub attachment: Attachment<B>,
+}
+
+impl<B> fmt::Debug for NotDetached<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NotDetached").field("error", &self.error).finish_non_exhaustive()
+    }
+}
+
+impl<B> fmt::Display for NotDetached<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the device keeps its attachment: {}", self.error)
+    }
+}
+
+impl<B> core::error::Error for NotDetached<B> {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+impl<T: Transport, H: Hal + Clone> Device<T, H> {
+    /// Takes `buffer`, shares it with the device and writes the table of its entries. The device is told of it by a
+    /// request that names the attachment ([`Device::exchange_attaching`]).
+    ///
+    /// # Errors
+    /// [`Error::Platform`] and [`Misuse`](crate::Misuse); the buffer comes back.
+    pub fn attach<B: ReadBuffer>(&mut self, buffer: B) -> Result<Attachment<B>, Rejected<B>> {
+        let guard = &mut self.guard;
+        if let Err(error) = guard.parts() {
+            return Err(Rejected { error, payload: buffer });
+        }
+        guard.attachments.attach(&guard.hal, buffer).map_err(|(error, payload)| Rejected { error, payload })
+    }
+
+    /// How many entries the table of an attachment has.
+    ///
+    /// # Errors
+    /// [`Misuse::NoSuchAttachment`](crate::Misuse), [`Error::Down`].
+    pub fn attachment_entries<B: 'static>(&mut self, attachment: &Attachment<B>) -> Result<usize, Error> {
+        Ok(self.guard.parts()?.attachments.count(attachment)?)
+    }
+
+    /// The attached bytes, to draw into: plain memory. Show the device what was drawn with
+    /// [`Device::sync_attachment`].
+    ///
+    /// # Errors
+    /// [`Misuse::NoSuchAttachment`](crate::Misuse), [`Error::Down`].
+    pub fn attachment_bytes<B: 'static>(&mut self, attachment: &Attachment<B>) -> Result<&mut [u8], Error> {
+        Ok(self.guard.parts()?.attachments.bytes(attachment)?)
+    }
+
+    /// Makes `len` bytes from `start` of an attachment, as last drawn, visible to the device.
+    ///
+    /// # Errors
+    /// [`Misuse::NoSuchAttachment`](crate::Misuse), [`Misuse::BadLength`](crate::Misuse), [`Error::Down`].
+    pub fn sync_attachment<B: 'static>(
+        &mut self,
+        attachment: &Attachment<B>,
+        start: usize,
+        len: usize,
+    ) -> Result<(), Error> {
+        Ok(self.guard.parts()?.attachments.sync(attachment, start, len)?)
+    }
+
+    /// Like [`Device::exchange`], with the attachment's table of entries behind the header.
+    ///
+    /// # Errors
+    /// As for [`Device::exchange`]; [`Misuse::NoSuchAttachment`](crate::Misuse).
+    pub fn exchange_attaching<B: 'static>(
+        &mut self,
+        queue: u16,
+        header: &[u8],
+        attachment: &Attachment<B>,
+        response: &mut [u8],
+        limit: Duration,
+    ) -> Result<usize, Error> {
+        let answer = (|| {
+            let mut port = self.port::<()>(queue)?;
+            let request = Request::new(()).header(header).response(response.len());
+            let token = port.add_attaching(request, attachment)?;
+            port.publish();
+            port.kick();
+            Ok(port.wait(token, limit)?.copy_response(response))
+        })();
+        self.settle(answer)
+    }
+
+    /// Sends the request that detaches, and gives the buffer back if the device confirms it (I-RESET).
+    ///
+    /// `confirmed` sees the response as far as it was written, and says whether it is the device's success; it must answer
+    /// `true` for nothing else, and the request must be the one that makes the device let go. Order the device to answer
+    /// only when it has (a GPU: a fence).
+    ///
+    /// # Errors
+    /// As for [`Device::exchange`]; `refused` if `confirmed` says no. The attachment stays.
+    pub fn detach<B: 'static>(
+        &mut self,
+        attachment: Attachment<B>,
+        queue: u16,
+        header: &[u8],
+        response: &mut [u8],
+        limit: Duration,
+        confirmed: impl FnOnce(&[u8]) -> Result<(), Error>,
+    ) -> Result<B, NotDetached<B>> {
+        let answer = self.exchange(queue, header, response, limit);
+        let proof = answer.and_then(|written| {
+            confirmed(response.get(..written).unwrap_or_default())?;
+            Ok(Detached::confirmed())
+        });
+        match proof {
+            Ok(proof) => self
+                .guard
+                .attachments
+                .release(attachment, &proof)
+                .map_err(|(error, attachment)| NotDetached { error: error.into(), attachment }),
+            Err(error) => Err(NotDetached { error, attachment }),
+        }
+    }
+}

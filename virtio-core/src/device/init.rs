@@ -1,0 +1,194 @@
+//! Device initialization (VIRTIO 1.4 §3.1.1), as types.
+//!
+//! ```text
+//! reset confirmed → ACKNOWLEDGE → DRIVER   Init<Driver>       read configuration and features
+//!        → features, FEATURES_OK re-read   Init<FeaturesOk>   decide on queues
+//!        → queues enabled                  Init<QueuesReady>  add buffers
+//!        → DRIVER_OK, kick what is filled  Device
+//! ```
+//!
+//! A queue can be notified only through a [`Device`], which exists only after DRIVER_OK. Notifying earlier does not
+//! compile:
+//!
+//! ```compile_fail,E0599
+//! use virtio_core::{device::{FeaturesOk, Init}, Hal, Transport};
+//! fn too_early<T: Transport, H: Hal + Clone>(mut init: Init<T, H, FeaturesOk>) {
+//!     init.port::<()>(0).unwrap().kick();
+//! }
+//! ```
+
+use core::marker::PhantomData;
+
+use super::guard::{Guard, Phase};
+use super::live::Device;
+use super::negotiate::{Wanted, accept};
+use crate::config::{ByteOrder, Config};
+use crate::dma::Lend;
+use crate::queue::{Queue, QueueSet, QueueSpec, Rejected, Request, Setup, Token};
+use crate::transport::Transport;
+use crate::{DeviceId, Error, Features, Hal, Incompatible, Misuse, QueueIndex, QueueSize, Status};
+
+/// DRIVER is set: features and configuration can be read.
+#[derive(Debug)]
+pub struct Driver;
+
+/// The device has accepted the features: queues can be set up.
+#[derive(Debug)]
+pub struct FeaturesOk;
+
+/// All queues are set up: buffers can be added, the device is not live yet.
+#[derive(Debug)]
+pub struct QueuesReady;
+
+/// A device on its way up. Dropping it marks the device FAILED, and resets it if it knows of a queue.
+#[derive(Debug)]
+pub struct Init<T: Transport, H: Hal + Clone, S> {
+    guard: Guard<T, H>,
+    stage: PhantomData<S>,
+}
+
+impl<T: Transport, H: Hal + Clone> Init<T, H, Driver> {
+    /// Resets the device, waits for the confirmation, and sets ACKNOWLEDGE and DRIVER.
+    ///
+    /// # Errors
+    /// [`Incompatible::WrongDevice`] (nothing was touched), [`Misbehaved::Timeout`](crate::Misbehaved) if the reset is not
+    /// confirmed, [`HalError::NoClock`](crate::HalError).
+    pub fn start(transport: T, hal: H, expected: DeviceId) -> Result<Self, Error> {
+        let mut guard = Guard::new(transport, hal);
+        let id = guard.transport()?.device_id();
+        if id != expected {
+            guard.phase = Phase::Down;
+            return Err(Incompatible::WrongDevice(id).into());
+        }
+        guard.reset()?;
+        guard.add_status(Status::ACKNOWLEDGE)?;
+        guard.add_status(Status::DRIVER)?;
+        Ok(Self { guard, stage: PhantomData })
+    }
+
+    /// Negotiates: the subset is written, FEATURES_OK set and read back. A legacy device has no FEATURES_OK.
+    ///
+    /// # Errors
+    /// [`Incompatible::MissingFeatures`], [`Incompatible::FeaturesRefused`], [`Incompatible::BypassesTranslation`].
+    pub fn negotiate(mut self, wanted: &Wanted<'_>) -> Result<Init<T, H, FeaturesOk>, Error> {
+        let transport = self.guard.transport_mut()?;
+        let legacy = transport.is_legacy();
+        let offered = wanted.offered(transport);
+        let accepted = wanted.choose(offered, legacy, &self.guard.hal)?;
+        accept(self.guard.transport_mut()?, accepted);
+        if !legacy {
+            self.guard.add_status(Status::FEATURES_OK)?;
+            if !self.guard.transport()?.status().contains(Status::FEATURES_OK) {
+                return Err(Incompatible::FeaturesRefused(accepted).into());
+            }
+        }
+        self.guard.features = accepted;
+        Ok(Init { guard: self.guard, stage: PhantomData })
+    }
+}
+
+impl<T: Transport, H: Hal + Clone, S> Init<T, H, S> {
+    /// The configuration space. `order` is the byte order it has on a legacy transport.
+    ///
+    /// # Errors
+    /// [`Error::Down`] never, before the device was taken down.
+    pub fn config(&self, order: ByteOrder) -> Result<Config<'_, T>, Error> {
+        let transport = self.guard.transport()?;
+        let order = if transport.is_legacy() { order } else { ByteOrder::Little };
+        Ok(Config::new(transport, order))
+    }
+
+    /// The features accepted so far: none before negotiation.
+    #[must_use]
+    pub fn features(&self) -> Features {
+        self.guard.features
+    }
+}
+
+impl<T: Transport, H: Hal + Clone> Init<T, H, FeaturesOk> {
+    /// Builds the declared queues and enables them (VIRTIO 1.4 §4.1.5.1.3, §4.2.3.2).
+    ///
+    /// # Errors
+    /// [`Incompatible::NoQueue`], [`Incompatible::QueueTooSmall`], what the transport answers, and
+    /// [`Error::Platform`] if there is no memory.
+    pub fn queues(mut self, specs: &[QueueSpec]) -> Result<Init<T, H, QueuesReady>, Error> {
+        self.guard.queues = QueueSet::with_room(self.guard.hal.clone(), specs.len())?;
+        for spec in specs {
+            self.queue(spec)?;
+        }
+        Ok(Init { guard: self.guard, stage: PhantomData })
+    }
+
+    fn queue(&mut self, spec: &QueueSpec) -> Result<(), Error> {
+        let features = self.guard.features;
+        let transport = self.guard.transport_mut()?;
+        let max = transport.queue_max_size(spec.index);
+        if max == 0 {
+            return Err(Incompatible::NoQueue(spec.index).into());
+        }
+        let wanted = if transport.dictates_queue_size() { max } else { spec.wanted };
+        let size = QueueSize::fit(wanted, max).ok_or(Misuse::BadQueueDeclaration)?;
+        // Where the device dictates its size, a power of two below it will not do (VIRTIO 1.4 §4.1.5.1.3).
+        let dictated = !transport.dictates_queue_size() || size.get() == max;
+        if size.get() < spec.least || !dictated {
+            return Err(Incompatible::QueueTooSmall { queue: spec.index, max, needed: spec.least }.into());
+        }
+        let setup = Setup {
+            index: spec.index,
+            size,
+            header_room: spec.header_room,
+            response_room: spec.response_room,
+            payload: spec.payload,
+            legacy: transport.is_legacy(),
+            features,
+        };
+        let mut queue = Queue::new(&self.guard.hal, &setup)?;
+        let rings = queue.addresses();
+        // From here on the device may know of the rings, whatever `enable_queue` answers.
+        self.guard.phase = Phase::Armed;
+        self.guard.queues.arm();
+        let doorbell = match self.guard.transport_mut()?.enable_queue(spec.index, &rings) {
+            Ok(doorbell) => doorbell,
+            Err(error) => {
+                // Kept until the reset: the guard frees it.
+                self.guard.queues.push(queue)?;
+                return Err(error);
+            }
+        };
+        queue.set_doorbell(doorbell);
+        self.guard.queues.push(queue)
+    }
+}
+
+impl<T: Transport, H: Hal + Clone> Init<T, H, QueuesReady> {
+    /// Adds a request before the device is live. It is published and notified with DRIVER_OK.
+    ///
+    /// # Errors
+    /// As for [`Port::add`](crate::queue::Port::add).
+    pub fn prefill<P: Lend>(&mut self, queue: u16, request: Request<'_, P>) -> Result<Token, Rejected<P>> {
+        let reject = |error, payload| Err(Rejected { error, payload });
+        match self.guard.port::<P>(QueueIndex::new(queue)) {
+            Ok(mut port) => port.add(request),
+            Err(error) => reject(error, request.into_payload()),
+        }
+    }
+
+    /// The size that a queue has come to, in descriptors; 0 for a queue that was not declared.
+    #[must_use]
+    pub fn queue_size(&mut self, queue: u16) -> u16 {
+        self.guard.queues.get(QueueIndex::new(queue)).map_or(0, |queue| queue.size().get())
+    }
+
+    /// Sets DRIVER_OK, then notifies the device of each queue that has requests waiting.
+    ///
+    /// # Errors
+    /// [`Misbehaved::NeedsReset`](crate::Misbehaved) if the device asks for a reset at once.
+    pub fn live(mut self) -> Result<Device<T, H>, Error> {
+        for queue in self.guard.queues.all() {
+            queue.publish();
+        }
+        self.guard.live = true;
+        self.guard.add_status(Status::DRIVER_OK)?;
+        Device::start(self.guard)
+    }
+}

@@ -1,0 +1,98 @@
+//! Blocking requests over borrowed slices (a room of unsafe code).
+//!
+//! **I-LOAN (no borrow outlives its loan).** `Device::call` borrows slices and the whole device. It returns, by whatever
+//! path, only when the request was used, or the device was reset, or cut off the bus. The path is the `Drop` of [`Loan`],
+//! so unwinding out of a Hal method takes it too. If neither can be had, the call ends in [`Hal::stuck`].
+#![expect(unsafe_code, reason = "lends borrowed slices for the length of a call")]
+
+use core::time::Duration;
+
+use super::guard::{Guard, Parts, Stop};
+use super::live::Device;
+use crate::hal::Deadline;
+use crate::transport::Transport;
+use crate::{Error, Hal, Misbehaved, Misuse, QueueIndex, Wait};
+
+/// A loan that is not settled yet.
+struct Loan<'g, T: Transport, H: Hal> {
+    guard: &'g mut Guard<T, H>,
+    settled: bool,
+    last_resort: LastResort<H>,
+}
+
+/// Ends a panic on the way to the reset: while it is armed, unwinding past it is not possible.
+struct LastResort<H: Hal> {
+    hal: H,
+    armed: bool,
+}
+
+impl<H: Hal> Drop for LastResort<H> {
+    fn drop(&mut self) {
+        if self.armed {
+            self.hal.stuck();
+        }
+    }
+}
+
+impl<T: Transport, H: Hal> Drop for Loan<'_, T, H> {
+    fn drop(&mut self) {
+        if self.settled {
+            return;
+        }
+        self.last_resort.armed = true;
+        if !matches!(self.guard.stop(), Stop::Running(_)) {
+            self.last_resort.armed = false;
+        }
+    }
+}
+
+impl<T: Transport, H: Hal + Clone> Device<T, H> {
+    /// Sends one request over borrowed slices and waits for it: `readable` for the device to read, then `writable` for it
+    /// to write. Answers how many bytes it wrote.
+    ///
+    /// # Errors
+    /// As for [`Port::add`](crate::queue::Port::add). On a timeout or a broken ring the device is reset before this
+    /// returns: the slices are the caller's again, the device is [`Error::Down`].
+    pub fn call(
+        &mut self,
+        queue: u16,
+        readable: &[&[u8]],
+        writable: &mut [&mut [u8]],
+        limit: Duration,
+    ) -> Result<u32, Error> {
+        let index = QueueIndex::new(queue);
+        let mut deadline = Deadline::after(&self.guard.hal, limit)?;
+        let last_resort = LastResort { hal: self.guard.hal.clone(), armed: false };
+        let mut loan = Loan { guard: &mut self.guard, settled: false, last_resort };
+        // Whatever goes wrong before the request is complete, it was not published: nothing is lent.
+        let added = loan.guard.parts().and_then(|Parts { hal, queues, .. }| {
+            let queue = queues.get(index).ok_or(Misuse::NoSuchQueue)?;
+            // SAFETY: I-LOAN: `loan` keeps this call from returning before the request is settled or the queue released,
+            // and the slices are borrowed for the length of the call.
+            unsafe { queue.add_borrowed(hal, readable, writable) }
+        });
+        let token = match added {
+            Ok(token) => token,
+            Err(error) => {
+                loan.settled = true;
+                return Err(error);
+            }
+        };
+        loop {
+            let Parts { transport, hal, queues, .. } = loan.guard.parts()?;
+            let queue = queues.get(index).ok_or(Misuse::NoSuchQueue)?;
+            queue.publish();
+            if let Some(doorbell) = queue.doorbell().filter(|_| queue.wants_notification()) {
+                transport.notify(doorbell);
+            }
+            if let Some(settled) = queue.poll_for(hal, token)? {
+                queue.finish(token);
+                loan.settled = true;
+                return Ok(settled.written());
+            }
+            if deadline.expired(hal) {
+                return Err(Misbehaved::Timeout(Wait::Completion(index)).into());
+            }
+        }
+    }
+}

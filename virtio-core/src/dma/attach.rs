@@ -1,0 +1,419 @@
+//! Memory that a device keeps between requests (a room of unsafe code).
+//!
+//! The backing of a GPU resource is named once, by a table of addresses, and read by the device whenever it likes until
+//! it has confirmed the detach. So it cannot be a payload: the device's guard keeps it, and hands out a token.
+//!
+//! **Node Owned**: every node in the list lies in private pages of its own, which it carries; its payload is parked there
+//! and its pointers were taken from there; it leaves the list exactly once, through `Attachments::release` or
+//! `Attachments::release_all` (the device has let go: I-RESET) or `Attachments::leak_all` (it has not).
+#![expect(unsafe_code, reason = "parks attached buffers in private pages")]
+
+use core::alloc::Layout;
+use core::any::TypeId;
+use core::fmt;
+use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
+use core::ptr::NonNull;
+
+use super::lend::{Part, ReadBuffer, Stretch};
+use super::private::Private;
+use super::region::Region;
+use super::shared::{SharedPart, share_all};
+use super::{Detached, Stopped};
+use crate::abi::mem_entry::MemEntry;
+use crate::hal::Direction;
+use crate::{DeviceAddr, Error, Hal, Leaked, Misuse};
+
+/// A token for a buffer of type `B` that a device keeps reading: the lease is held by the device's guard.
+///
+/// Forgetting the token leaks nothing for good: the buffer is released with the device.
+pub struct Attachment<B> {
+    id: u64,
+    buffer: PhantomData<fn() -> B>,
+}
+
+impl<B> fmt::Debug for Attachment<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Attachment({})", self.id)
+    }
+}
+
+/// Where the table of entries lies that tells the device of an attachment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entries {
+    pub(crate) device: DeviceAddr,
+    pub(crate) bytes: usize,
+    pub(crate) id: u64,
+}
+
+/// The attachments of one device.
+pub(crate) struct Attachments<H: Hal> {
+    first: Option<NonNull<Node<H>>>,
+    next_id: u64,
+}
+
+impl<H: Hal> fmt::Debug for Attachments<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attachments").field("next_id", &self.next_id).finish_non_exhaustive()
+    }
+}
+
+// SAFETY: Node Owned: all nodes belong to this list, wherever it moves; buffers are `'static` memory handed over by
+// value, and nothing but this value refers to them.
+unsafe impl<H: Hal + Send> Send for Attachments<H> {}
+// SAFETY: `&Attachments` gives out counts and addresses only.
+unsafe impl<H: Hal + Sync> Sync for Attachments<H> {}
+
+struct Node<H: Hal> {
+    id: u64,
+    /// Requests in flight that name the table of entries.
+    uses: u32,
+    next: Option<NonNull<Node<H>>>,
+    buffer_type: TypeId,
+    buffer: NonNull<u8>,
+    region: unsafe fn(NonNull<u8>) -> Stretch,
+    drop_buffer: unsafe fn(NonNull<u8>),
+    segments: NonNull<SharedPart>,
+    count: usize,
+    table: ManuallyDrop<Region<H>>,
+    pages: ManuallyDrop<Private<H>>,
+    hal: H,
+}
+
+unsafe fn region_of<B: ReadBuffer>(buffer: NonNull<u8>) -> Stretch {
+    // SAFETY: only ever called with the parked buffer of a node whose type is B.
+    unsafe { B::region(buffer.cast()) }
+}
+
+unsafe fn drop_buffer<B>(buffer: NonNull<u8>) {
+    // SAFETY: only ever called once, with the parked buffer of a node whose type is B.
+    unsafe { buffer.cast::<B>().drop_in_place() };
+}
+
+/// Where the parts of a node lie in its pages.
+struct Places {
+    total: usize,
+    buffer: usize,
+    segments: usize,
+}
+
+impl Places {
+    fn of<H: Hal, B>(segments: usize) -> Result<Self, Misuse> {
+        let array = Layout::array::<SharedPart>(segments).map_err(|_| Misuse::BadLength)?;
+        let (layout, buffer) =
+            Layout::new::<Node<H>>().extend(Layout::new::<B>()).map_err(|_| Misuse::BadLength)?;
+        let (layout, segments) = layout.extend(array).map_err(|_| Misuse::BadLength)?;
+        if layout.align() > 4096 {
+            return Err(Misuse::BadLength);
+        }
+        Ok(Self { total: layout.size(), buffer, segments })
+    }
+}
+
+impl<H: Hal + Clone> Attachments<H> {
+    pub(crate) const fn new() -> Self {
+        Self { first: None, next_id: 1 }
+    }
+
+    /// Parks `buffer`, shares it and writes the table of its entries. The device is not told of anything yet.
+    pub(crate) fn attach<B: ReadBuffer>(&mut self, hal: &H, buffer: B) -> Result<Attachment<B>, (Error, B)> {
+        let mut parked = ManuallyDrop::new(buffer);
+        // SAFETY: a live value of this function's own; only the length is used before the value is moved again.
+        let len = unsafe { B::region(NonNull::from(&mut *parked)) }.memory.len();
+        let refuse = |error: Error, parked| Err((error, ManuallyDrop::into_inner(parked)));
+        if len == 0 {
+            return refuse(Misuse::BadLength.into(), parked);
+        }
+        // The smallest page there is bounds the number of segments; one more for a buffer that starts inside a page.
+        let most = len.div_ceil(4096).saturating_add(1);
+        let made = Places::of::<H, B>(most).map_err(Error::from).and_then(|places| {
+            let pages = Private::new(hal.clone(), places.total)?;
+            let bytes = most.checked_mul(size_of::<MemEntry>()).ok_or(Misuse::BadLength)?;
+            let table = Region::new(hal.clone(), bytes, Direction::ToDevice)?;
+            Ok((places, pages, table))
+        });
+        let (places, pages, table) = match made {
+            Ok(made) => made,
+            Err(error) => return refuse(error, parked),
+        };
+        // SAFETY: the offset lies inside the pages, which hold `places.total` bytes.
+        let place = unsafe { pages.ptr().add(places.buffer) };
+        // SAFETY: likewise.
+        let segments = unsafe { pages.ptr().add(places.segments) }.cast::<SharedPart>();
+        // Parked first, pointers after (I-LOAN).
+        // SAFETY: the place has room and alignment for a B (`Places`), and the value is moved there once.
+        unsafe { place.cast::<ManuallyDrop<B>>().write(parked) };
+        // SAFETY: the parked value is live and untouched until it leaves the node.
+        let Stretch { memory, device } = unsafe { B::region(place.cast()) };
+        let part = Part { memory, device, direction: Direction::ToDevice };
+        let mut count = 0_usize;
+        let accept = |shared: SharedPart| {
+            let length = u32::try_from(shared.segment.len).map_err(|_| Misuse::BufferTooLong)?;
+            if count >= most {
+                return Err(Misuse::TooManySegments.into());
+            }
+            let addr = shared.segment.device.get();
+            write_entry(
+                &table,
+                count,
+                MemEntry { addr: addr.into(), length: length.into(), padding: 0.into() },
+            );
+            // SAFETY: `count < most`, for which the pages have room.
+            unsafe { store(segments, count, shared) };
+            count = count.saturating_add(1);
+            Ok(())
+        };
+        // SAFETY: the buffer is readable and parked: nobody uses it until the node lets go.
+        let shared = unsafe { share_all(hal, &part, accept) };
+        if let Err(error) = shared {
+            for index in 0..count {
+                // SAFETY: the first `count` were stored above.
+                let shared = unsafe { load(segments, index) };
+                // SAFETY: never named to a device, and ended once.
+                unsafe { shared.end(hal, 0) };
+            }
+            // SAFETY: moved out of the place once, never used there again.
+            return Err((error, ManuallyDrop::into_inner(unsafe { place.cast::<ManuallyDrop<B>>().read() })));
+        }
+        let id = self.next_id;
+        self.next_id = self.next_id.wrapping_add(1);
+        let node = Node {
+            id,
+            uses: 0,
+            next: self.first,
+            buffer_type: TypeId::of::<B>(),
+            buffer: place,
+            region: region_of::<B>,
+            drop_buffer: drop_buffer::<B>,
+            segments,
+            count,
+            table: ManuallyDrop::new(table),
+            hal: hal.clone(),
+            pages: ManuallyDrop::new(pages),
+        };
+        let home = node.pages.ptr().cast::<Node<H>>();
+        // SAFETY: the pages start with room for a node, page-aligned.
+        unsafe { home.write(node) };
+        self.first = Some(home);
+        Ok(Attachment { id, buffer: PhantomData })
+    }
+}
+
+/// Writes entry `index` of the table.
+fn write_entry<H: Hal>(table: &Region<H>, index: usize, entry: MemEntry) {
+    let Some(end) = index.checked_add(1).and_then(|n| n.checked_mul(size_of::<MemEntry>())) else { return };
+    if end <= table.bytes() {
+        // SAFETY: the entry lies inside the region, by the check.
+        let place = unsafe { table.ptr().cast::<MemEntry>().add(index) };
+        // SAFETY: as above; the device was not told of the table yet.
+        unsafe { place.write(entry) };
+    }
+}
+
+/// # Safety
+/// `index` is below the number of segments that the node's pages have room for.
+unsafe fn store(segments: NonNull<SharedPart>, index: usize, segment: SharedPart) {
+    // SAFETY: the caller's promise.
+    let place = unsafe { segments.add(index) };
+    // SAFETY: likewise.
+    unsafe { place.write(segment) };
+}
+
+/// # Safety
+/// Segment `index` was stored.
+unsafe fn load(segments: NonNull<SharedPart>, index: usize) -> SharedPart {
+    // SAFETY: the caller's promise.
+    let place = unsafe { segments.add(index) };
+    // SAFETY: likewise.
+    unsafe { place.read() }
+}
+
+impl<H: Hal> Attachments<H> {
+    /// The node of a token, if it is of this list and of its type.
+    fn find<B: 'static>(&mut self, token: &Attachment<B>) -> Result<&mut Node<H>, Misuse> {
+        let node = self.find_id(token.id).ok_or(Misuse::NoSuchAttachment)?;
+        if node.buffer_type == TypeId::of::<B>() { Ok(node) } else { Err(Misuse::NoSuchAttachment) }
+    }
+
+    fn find_id(&mut self, id: u64) -> Option<&mut Node<H>> {
+        let mut at = self.first;
+        while let Some(mut node) = at {
+            // SAFETY: Node Owned: every node in the list is live, and `&mut self` makes this the only reference.
+            let node = unsafe { node.as_mut() };
+            if node.id == id {
+                return Some(node);
+            }
+            at = node.next;
+        }
+        None
+    }
+
+    /// The table of entries, for a request that names it.
+    pub(crate) fn entries<B: 'static>(&mut self, token: &Attachment<B>) -> Result<Entries, Misuse> {
+        let node = self.find(token)?;
+        let bytes = node.count.saturating_mul(size_of::<MemEntry>());
+        Ok(Entries { device: node.table.device(), bytes, id: node.id })
+    }
+
+    /// How many entries the table has.
+    pub(crate) fn count<B: 'static>(&mut self, token: &Attachment<B>) -> Result<usize, Misuse> {
+        Ok(self.find(token)?.count)
+    }
+
+    /// A request that names the table was made available.
+    pub(crate) fn retain(&mut self, id: u64) {
+        if let Some(node) = self.find_id(id) {
+            node.uses = node.uses.saturating_add(1);
+        }
+    }
+
+    /// A request that named the table was used.
+    pub(crate) fn unretain(&mut self, id: u64) {
+        if let Some(node) = self.find_id(id) {
+            node.uses = node.uses.saturating_sub(1);
+        }
+    }
+
+    /// The bytes of the buffer. The device only reads them.
+    pub(crate) fn bytes<B: 'static>(&mut self, token: &Attachment<B>) -> Result<&mut [u8], Misuse> {
+        let node = self.find(token)?;
+        // SAFETY: the function is the one of the parked buffer's type.
+        let Stretch { mut memory, .. } = unsafe { (node.region)(node.buffer) };
+        // SAFETY: Node Owned: the buffer is parked, the device only reads it, and the borrow of `self` makes this the
+        // only reference.
+        Ok(unsafe { memory.as_mut() })
+    }
+
+    /// Shows the device `len` bytes from `start` that were drawn since: the Hal may have to copy or clean caches.
+    pub(crate) fn sync<B: 'static>(
+        &mut self,
+        token: &Attachment<B>,
+        start: usize,
+        len: usize,
+    ) -> Result<(), Misuse> {
+        let node = self.find(token)?;
+        // SAFETY: the function is the one of the parked buffer's type.
+        let Stretch { memory, device } = unsafe { (node.region)(node.buffer) };
+        if device.is_some() {
+            return Ok(());
+        }
+        let end = start.checked_add(len).filter(|end| *end <= memory.len()).ok_or(Misuse::BadLength)?;
+        let mut base = 0_usize;
+        for index in 0..node.count {
+            // SAFETY: all `count` segments were stored.
+            let shared = unsafe { load(node.segments, index) };
+            let next = base.saturating_add(shared.segment.len);
+            let (from, to) = (start.max(base), end.min(next));
+            if let Some(overlap) = to.checked_sub(from).filter(|overlap| *overlap > 0) {
+                // SAFETY: segments cover the buffer in order, so `base` lies inside it.
+                let buffer = unsafe { memory.cast::<u8>().add(base) };
+                let offset = from.saturating_sub(base);
+                // SAFETY: still shared, and the overlap lies within the segment.
+                unsafe { node.hal.sync_to_device(&shared.segment, buffer, offset, overlap) };
+            }
+            base = next;
+        }
+        Ok(())
+    }
+
+    /// Lets go of one attachment, which the device has answered to detach, and hands its buffer back.
+    ///
+    /// # Errors
+    /// [`Misuse::NoSuchAttachment`], also while a request in flight names its table; the token comes back.
+    pub(crate) fn release<B: 'static>(
+        &mut self,
+        token: Attachment<B>,
+        _proof: &Detached,
+    ) -> Result<B, (Misuse, Attachment<B>)> {
+        match self.find(&token) {
+            Ok(node) if node.uses == 0 => {}
+            _ => return Err((Misuse::NoSuchAttachment, token)),
+        }
+        let Some(node) = self.unlink(token.id) else { return Err((Misuse::NoSuchAttachment, token)) };
+        // SAFETY: just unlinked; the proof says that the device has let go.
+        let parts = unsafe { Self::dissolve(node) };
+        // SAFETY: the parked buffer is of type B (`find`), is moved out once, and its pages live until `parts` drops.
+        let buffer = unsafe { parts.buffer.cast::<B>().read() };
+        drop(parts);
+        Ok(buffer)
+    }
+
+    /// Lets go of everything: the device was reset.
+    pub(crate) fn release_all(&mut self, _proof: &Stopped) {
+        while let Some(node) = self.pop() {
+            // SAFETY: just unlinked; the proof says that the device was reset.
+            let parts = unsafe { Self::dissolve(node) };
+            // SAFETY: the function is the one of the parked buffer's type, called once, before the pages go.
+            unsafe { (parts.drop_buffer)(parts.buffer) };
+        }
+    }
+
+    /// Gives everything up: the device may still use it.
+    pub(crate) fn leak_all(&mut self) {
+        while let Some(node) = self.pop() {
+            // SAFETY: Node Owned: live, and just unlinked. Nothing of it is dropped; it stays where it is for good.
+            let node = unsafe { node.as_ref() };
+            node.hal.leaked(Leaked { device: node.table.device(), pages: node.table.pages().get() });
+            for index in 0..node.count {
+                // SAFETY: all `count` segments were stored.
+                unsafe { load(node.segments, index) }.leak(&node.hal);
+            }
+        }
+    }
+
+    fn pop(&mut self) -> Option<NonNull<Node<H>>> {
+        let first = self.first?;
+        // SAFETY: Node Owned.
+        self.first = unsafe { first.as_ref() }.next;
+        Some(first)
+    }
+
+    fn unlink(&mut self, id: u64) -> Option<NonNull<Node<H>>> {
+        let mut before: Option<NonNull<Node<H>>> = None;
+        let mut at = self.first;
+        while let Some(pointer) = at {
+            // SAFETY: Node Owned.
+            let node = unsafe { pointer.as_ref() };
+            let (found, next) = (node.id == id, node.next);
+            if found {
+                match before {
+                    // SAFETY: Node Owned; `&mut self` makes this the only reference.
+                    Some(mut before) => unsafe { before.as_mut() }.next = next,
+                    None => self.first = next,
+                }
+                return Some(pointer);
+            }
+            before = at;
+            at = next;
+        }
+        None
+    }
+
+    /// Ends the sharing of a node's buffer, frees its table and takes its pages.
+    ///
+    /// # Safety
+    /// The node was unlinked and the device no longer uses the buffer.
+    unsafe fn dissolve(node: NonNull<Node<H>>) -> Remains<H> {
+        // SAFETY: Node Owned: live, moved out of its pages once; the pages go into the answer.
+        let node = unsafe { node.read() };
+        for index in 0..node.count {
+            // SAFETY: all `count` segments were stored.
+            let shared = unsafe { load(node.segments, index) };
+            // SAFETY: the device has let go, the buffer is still parked, and each segment is ended once.
+            unsafe { shared.end(&node.hal, 0) };
+        }
+        drop(ManuallyDrop::into_inner(node.table));
+        Remains {
+            buffer: node.buffer,
+            drop_buffer: node.drop_buffer,
+            _pages: ManuallyDrop::into_inner(node.pages),
+        }
+    }
+}
+
+/// What is left of a node: the parked buffer, and the pages it is parked in.
+struct Remains<H: Hal> {
+    buffer: NonNull<u8>,
+    drop_buffer: unsafe fn(NonNull<u8>),
+    _pages: Private<H>,
+}

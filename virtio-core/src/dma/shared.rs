@@ -1,0 +1,88 @@
+//! Buffers made reachable through the Hal, and taken back (a room of unsafe code).
+//!
+//! **Share Paired**: each [`SharedPart`] that `share_all` hands out is ended exactly once, by `SharedPart::end`, when
+//! the device no longer uses it (I-RESET).
+#![expect(unsafe_code, reason = "calls Hal::share and Hal::unshare")]
+
+use core::ptr::NonNull;
+
+use super::lend::Part;
+use crate::hal::{Direction, Segment};
+use crate::{DeviceAddr, Error, Hal, HalError, Leaked};
+
+/// One segment of a buffer, contiguous for the device.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SharedPart {
+    /// What the Hal gave; for DMA memory, which is not shared, just its address and length.
+    pub(crate) segment: Segment,
+    /// First byte of the segment in the driver's memory; `None` for DMA memory.
+    buffer: Option<NonNull<u8>>,
+    pub(crate) direction: Direction,
+}
+
+impl SharedPart {
+    /// A stretch of memory that the device reaches as it is.
+    pub(crate) fn direct(device: DeviceAddr, len: usize, direction: Direction) -> Self {
+        Self { segment: Segment { device, len, bounce: None }, buffer: None, direction }
+    }
+
+    /// Ends the sharing. `written` bytes of the segment were written by the device.
+    ///
+    /// # Safety
+    /// The device no longer uses the segment (I-RESET), the buffer is still valid and unused, and this is the only end of
+    /// this part (Share Paired).
+    pub(crate) unsafe fn end<H: Hal + ?Sized>(&self, hal: &H, written: usize) {
+        if let Some(buffer) = self.buffer {
+            // SAFETY: the segment came from `share` for this buffer and direction; the caller promises the rest.
+            unsafe { hal.unshare(self.segment, buffer, self.direction, written.min(self.segment.len)) };
+        }
+    }
+
+    /// Tells the Hal that the segment is lost.
+    pub(crate) fn leak<H: Hal + ?Sized>(&self, hal: &H) {
+        if self.buffer.is_some() {
+            hal.leaked(Leaked { device: self.segment.device, pages: 0 });
+        }
+    }
+}
+
+/// Shares all of `part`, giving each segment to `accept`. DMA memory is one segment and is not shared.
+///
+/// # Safety
+/// The part's memory is valid as its direction says, and used by nobody else until each segment that `accept` took is
+/// ended.
+///
+/// # Errors
+/// What the Hal or `accept` answers. A segment that `accept` refuses is ended here; those it took are the caller's to
+/// end.
+pub(crate) unsafe fn share_all<H: Hal + ?Sized>(
+    hal: &H,
+    part: &Part,
+    mut accept: impl FnMut(SharedPart) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let len = part.memory.len();
+    if len == 0 {
+        return Ok(());
+    }
+    if let Some(device) = part.device {
+        return accept(SharedPart::direct(device, len, part.direction));
+    }
+    let base = part.memory.cast::<u8>();
+    let mut done = 0_usize;
+    while let Some(rest) = len.checked_sub(done).filter(|rest| *rest > 0) {
+        // SAFETY: `done < len`, so the pointer stays inside the buffer.
+        let start = unsafe { base.add(done) };
+        // SAFETY: a non-empty rest of a buffer for which the caller promises what `share` asks for.
+        let segment = unsafe { hal.share(NonNull::slice_from_raw_parts(start, rest), part.direction) }?;
+        let shared = SharedPart { segment, buffer: Some(start), direction: part.direction };
+        let sane = segment.len > 0 && segment.len <= rest;
+        let taken = if sane { accept(shared) } else { Err(HalError::BrokenContract.into()) };
+        if let Err(error) = taken {
+            // SAFETY: shared just now and never named to the device; `accept` did not take it.
+            unsafe { shared.end(hal, 0) };
+            return Err(error);
+        }
+        done = done.saturating_add(segment.len);
+    }
+    Ok(())
+}

@@ -1,0 +1,52 @@
+//! Bounded waiting (I-BOUND).
+//!
+//! **I-BOUND (every wait is bounded).** A wait ends when the kernel's clock says so, or, where there is none, after the
+//! number of polls the kernel has named.
+
+use core::time::Duration;
+
+use super::{Hal, HalError};
+
+/// How long a device may take to answer. Generous: a slow host must not look like a dead disk.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// When a wait ends.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline(Bound);
+
+#[derive(Clone, Copy, Debug)]
+enum Bound {
+    At(Duration),
+    Polls(u64),
+}
+
+impl Deadline {
+    /// Starts a wait of at most `limit`; where there is no clock, of at most [`Hal::spin_budget`] polls.
+    ///
+    /// # Errors
+    /// [`HalError::NoClock`] if the Hal has neither.
+    pub fn after<H: Hal + ?Sized>(hal: &H, limit: Duration) -> Result<Self, HalError> {
+        match (hal.now(), hal.spin_budget()) {
+            (Some(now), _) => Ok(Self(Bound::At(now.saturating_add(limit)))),
+            (None, Some(polls)) => Ok(Self(Bound::Polls(polls))),
+            (None, None) => Err(HalError::NoClock),
+        }
+    }
+
+    /// Counts one more poll. Answers whether the wait is over; if not, [`Hal::relax`] was called once.
+    #[must_use]
+    pub fn expired<H: Hal + ?Sized>(&mut self, hal: &H) -> bool {
+        let over = match &mut self.0 {
+            Bound::At(end) => hal.now().is_none_or(|now| now >= *end),
+            Bound::Polls(0) => true,
+            Bound::Polls(left) => {
+                *left = left.saturating_sub(1);
+                false
+            }
+        };
+        if !over {
+            hal.relax();
+        }
+        over
+    }
+}

@@ -1,0 +1,112 @@
+//! Request headers and responses, in DMA memory, one place per descriptor (a room of unsafe code).
+//!
+//! A header or status byte on a kernel's stack cannot be lent to a device, and a heap allocation per request is slow. So
+//! each queue has places for them, taken once and indexed by the head of the request.
+//!
+//! **Area In Place**: `headers` and `responses` hold `size` places of their stride each; place *i* belongs to the request
+//! whose head is *i*. The driver writes a header only while its head is not in flight, and copies a response out, byte by
+//! byte and once, only after its used element (I-SHADOW).
+#![expect(unsafe_code, reason = "copies headers in and responses out")]
+
+use core::ptr::NonNull;
+
+use crate::dma::{Region, SharedPart};
+use crate::hal::Direction;
+use crate::{Error, Hal, Misuse, QueueSize};
+
+/// Places start on a boundary that suits every wire structure.
+const PLACE_ALIGN: usize = 16;
+
+#[derive(Debug)]
+struct Places<H: Hal> {
+    region: Region<H>,
+    room: usize,
+    stride: usize,
+    size: QueueSize,
+}
+
+impl<H: Hal + Clone> Places<H> {
+    fn new(hal: &H, size: QueueSize, room: usize, direction: Direction) -> Result<Option<Self>, Error> {
+        if room == 0 {
+            return Ok(None);
+        }
+        let stride = room.checked_next_multiple_of(PLACE_ALIGN).ok_or(Misuse::BadLength)?;
+        let bytes = stride.checked_mul(size.as_usize()).ok_or(Misuse::BadLength)?;
+        let region = Region::new(hal.clone(), bytes, direction)?;
+        Ok(Some(Self { region, room, stride, size }))
+    }
+}
+
+impl<H: Hal> Places<H> {
+    /// Byte offset of the place of `head`.
+    fn offset(&self, head: u16) -> usize {
+        usize::from(self.size.slot(head)).saturating_mul(self.stride)
+    }
+
+    fn place(&self, head: u16) -> NonNull<u8> {
+        // SAFETY: Area In Place; the index is reduced.
+        unsafe { self.region.ptr().add(self.offset(head)) }
+    }
+
+    fn part(&self, head: u16, len: usize, direction: Direction) -> Result<SharedPart, Misuse> {
+        if len > self.room {
+            return Err(Misuse::BufferTooLong);
+        }
+        Ok(SharedPart::direct(self.region.device_at(self.offset(head)), len, direction))
+    }
+}
+
+/// The request area of one queue.
+#[derive(Debug)]
+pub(super) struct RequestArea<H: Hal> {
+    headers: Option<Places<H>>,
+    responses: Option<Places<H>>,
+}
+
+impl<H: Hal + Clone> RequestArea<H> {
+    /// Room for a header and a response of these lengths per descriptor; 0 for none.
+    pub(super) fn new(hal: &H, size: QueueSize, header: usize, response: usize) -> Result<Self, Error> {
+        Ok(Self {
+            headers: Places::new(hal, size, header, Direction::ToDevice)?,
+            responses: Places::new(hal, size, response, Direction::FromDevice)?,
+        })
+    }
+}
+
+impl<H: Hal> RequestArea<H> {
+    /// Gives the memory up without freeing it.
+    pub(super) fn leak(self) {
+        for places in [self.headers, self.responses].into_iter().flatten() {
+            places.region.leak();
+        }
+    }
+
+    /// Copies `header` into the place of `head`. Only for a head that is not in flight.
+    pub(super) fn put_header(&mut self, head: u16, header: &[u8]) -> Result<SharedPart, Misuse> {
+        let places = self.headers.as_ref().ok_or(Misuse::BufferTooLong)?;
+        let part = places.part(head, header.len(), Direction::ToDevice)?;
+        // SAFETY: Area In Place: the place has room for the header (`part` has checked) and nobody else uses it.
+        unsafe { places.place(head).copy_from_nonoverlapping(NonNull::from(header).cast(), header.len()) };
+        Ok(part)
+    }
+
+    /// The place for a response of `len` bytes to the request of `head`.
+    pub(super) fn response(&self, head: u16, len: usize) -> Result<SharedPart, Misuse> {
+        let places = self.responses.as_ref().ok_or(Misuse::BufferTooLong)?;
+        places.part(head, len, Direction::FromDevice)
+    }
+
+    /// Copies the first bytes of the response to `head` into `bytes`, as many as both have. Each byte is read once.
+    pub(super) fn read_response(&self, head: u16, len: usize, bytes: &mut [u8]) -> usize {
+        let Some(places) = &self.responses else { return 0 };
+        let place = places.place(head);
+        let len = len.min(places.room).min(bytes.len());
+        for (at, byte) in bytes.iter_mut().enumerate().take(len) {
+            // SAFETY: Area In Place: `at < room`.
+            let source = unsafe { place.add(at) };
+            // SAFETY: as above; a lying device may still write it, and any byte will do.
+            *byte = unsafe { source.read_volatile() };
+        }
+        len
+    }
+}

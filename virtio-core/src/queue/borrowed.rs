@@ -1,0 +1,45 @@
+//! Requests over borrowed slices (a room of unsafe code). Used by one caller, the loan of `device`.
+#![expect(unsafe_code, reason = "lends borrowed slices")]
+
+use core::ptr::NonNull;
+
+use super::Queue;
+use super::split::Token;
+use crate::dma::Part;
+use crate::hal::Direction;
+use crate::{Error, Hal};
+
+impl<H: Hal> Queue<H> {
+    /// Adds a request over slices.
+    ///
+    /// # Safety
+    /// The slices stay valid, and are used by nobody else, until the request is settled, or the queue released after a
+    /// confirmed reset (I-LOAN).
+    pub(crate) unsafe fn add_borrowed(
+        &mut self,
+        hal: &H,
+        readable: &[&[u8]],
+        writable: &mut [&mut [u8]],
+    ) -> Result<Token, Error> {
+        let head = self.begin()?;
+        let mut built = Ok(());
+        for slice in readable {
+            let part = Part { memory: NonNull::from(*slice), device: None, direction: Direction::ToDevice };
+            // SAFETY: the caller's promise; a shared slice is readable, which is all the direction needs.
+            built = built.and_then(|()| unsafe { self.slots.push_part(hal, head, &part) });
+        }
+        for slice in writable.iter_mut() {
+            let part =
+                Part { memory: NonNull::from(&mut **slice), device: None, direction: Direction::FromDevice };
+            // SAFETY: the caller's promise; an exclusive slice is writable.
+            built = built.and_then(|()| unsafe { self.slots.push_part(hal, head, &part) });
+        }
+        match built.and_then(|()| self.push_back(head, 0)) {
+            Ok(()) => Ok(self.commit(head, 0)),
+            Err(error) => {
+                self.slots.abandon(hal, head);
+                Err(error)
+            }
+        }
+    }
+}

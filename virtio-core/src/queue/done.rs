@@ -1,0 +1,77 @@
+//! A completed request.
+
+use core::marker::PhantomData;
+
+use zerocopy::{FromBytes, IntoBytes};
+
+use super::Queue;
+use super::chain::Settled;
+use super::split::Token;
+use crate::{Error, Hal, Misbehaved};
+
+/// A request that the device has used. Its place in the queue is free again when this is dropped.
+#[derive(Debug)]
+pub struct Done<'q, P: 'static, H: Hal> {
+    queue: &'q mut Queue<H>,
+    token: Token,
+    settled: Settled,
+    payload: PhantomData<P>,
+}
+
+impl<'q, P: 'static, H: Hal> Done<'q, P, H> {
+    pub(super) fn new(queue: &'q mut Queue<H>, token: Token, settled: Settled) -> Self {
+        Self { queue, token, settled, payload: PhantomData }
+    }
+
+    /// Which request this was.
+    #[must_use]
+    pub fn token(&self) -> Token {
+        self.token
+    }
+
+    /// How many bytes the device wrote, payload and response together, in that order. Never more than was posted.
+    ///
+    /// A device may have written more than it says (VIRTIO 1.4 §2.7.8.2); nothing beyond may be relied on.
+    #[must_use]
+    pub fn written(&self) -> u32 {
+        self.settled.written
+    }
+
+    /// How many bytes the device *says* it wrote. Larger than [`Done::written`] if it lies, or is a legacy device, whose
+    /// lengths mean nothing on some queues.
+    #[must_use]
+    pub fn claimed(&self) -> u32 {
+        self.settled.claimed
+    }
+
+    /// Copies the start of the response into `bytes`; answers how many bytes were copied.
+    pub fn copy_response(&self, bytes: &mut [u8]) -> usize {
+        let len = usize::try_from(self.settled.response).unwrap_or(usize::MAX);
+        self.queue.area.read_response(self.token.head, len, bytes)
+    }
+
+    /// The start of the response as a wire structure.
+    ///
+    /// # Errors
+    /// [`Misbehaved::ShortAnswer`] if the device wrote less.
+    pub fn response<R: FromBytes + IntoBytes>(&self) -> Result<R, Error> {
+        let mut response = R::new_zeroed();
+        let needed = size_of::<R>();
+        if self.copy_response(response.as_mut_bytes()) < needed {
+            let needed = u32::try_from(needed).unwrap_or(u32::MAX);
+            return Err(Misbehaved::ShortAnswer { written: self.settled.response, needed }.into());
+        }
+        Ok(response)
+    }
+
+    /// The payload, back from the device. `None` if it was taken already.
+    pub fn take_payload(&mut self) -> Option<P> {
+        self.queue.slots.take_payload(self.token.head)
+    }
+}
+
+impl<P: 'static, H: Hal> Drop for Done<'_, P, H> {
+    fn drop(&mut self) {
+        self.queue.slots.finish(self.token.head);
+    }
+}

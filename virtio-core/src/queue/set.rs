@@ -1,0 +1,111 @@
+//! The queues of one device, in private memory (a room of unsafe code).
+//!
+//! **Set In Place**: the first `len` places of the pages hold live queues.
+#![expect(unsafe_code, reason = "keeps queues in private pages")]
+
+use core::ptr::NonNull;
+
+use super::Queue;
+use crate::dma::{Private, Stopped};
+use crate::{Error, Hal, Misuse, QueueIndex};
+
+/// All queues of a device.
+#[derive(Debug)]
+pub(crate) struct QueueSet<H: Hal> {
+    pages: Option<Private<H>>,
+    room: usize,
+    len: usize,
+    /// Whether a device may know of the rings: then they are never freed without the proof of a reset.
+    armed: bool,
+}
+
+// SAFETY: the queues lie in pages that this value owns; each is made of regions and pages that are `Send`, and of
+// payloads that are `'static` memory handed over by value and touched through this value alone.
+unsafe impl<H: Hal + Send> Send for QueueSet<H> {}
+// SAFETY: `&QueueSet` gives out numbers only.
+unsafe impl<H: Hal + Sync> Sync for QueueSet<H> {}
+
+impl<H: Hal> QueueSet<H> {
+    pub(crate) const fn empty() -> Self {
+        Self { pages: None, room: 0, len: 0, armed: false }
+    }
+
+    /// Room for `room` queues.
+    pub(crate) fn with_room(hal: H, room: usize) -> Result<Self, Error> {
+        const { assert!(align_of::<Queue<H>>() <= 4096) };
+        if room == 0 {
+            return Ok(Self::empty());
+        }
+        let bytes = size_of::<Queue<H>>().checked_mul(room).ok_or(Misuse::BadLength)?;
+        Ok(Self { pages: Some(Private::new(hal, bytes)?), room, len: 0, armed: false })
+    }
+
+    /// From here on the device may know of the rings.
+    pub(crate) fn arm(&mut self) {
+        self.armed = true;
+    }
+
+    /// Appends a queue.
+    pub(crate) fn push(&mut self, queue: Queue<H>) -> Result<(), Error> {
+        let Some(pages) = self.pages.as_ref().filter(|_| self.len < self.room) else {
+            return Err(Misuse::NoSuchQueue.into());
+        };
+        // SAFETY: `len < room`, and the pages have room for that many.
+        let place = unsafe { pages.ptr().cast::<Queue<H>>().add(self.len) };
+        // SAFETY: in bounds, aligned, and not yet in use.
+        unsafe { place.write(queue) };
+        self.len = self.len.saturating_add(1);
+        Ok(())
+    }
+
+    pub(crate) fn all(&mut self) -> &mut [Queue<H>] {
+        let Some(pages) = &self.pages else { return &mut [] };
+        let mut queues = NonNull::slice_from_raw_parts(pages.ptr().cast::<Queue<H>>(), self.len);
+        // SAFETY: Set In Place, borrowed with `self`.
+        unsafe { queues.as_mut() }
+    }
+
+    /// The queue of that index.
+    pub(crate) fn get(&mut self, index: QueueIndex) -> Option<&mut Queue<H>> {
+        self.all().iter_mut().find(|queue| queue.index() == index)
+    }
+
+    fn pop(&mut self) -> Option<Queue<H>> {
+        let last = self.len.checked_sub(1)?;
+        let pages = self.pages.as_ref()?;
+        self.len = last;
+        // SAFETY: `last` is in bounds.
+        let place = unsafe { pages.ptr().cast::<Queue<H>>().add(last) };
+        // SAFETY: Set In Place: a live queue, which the shorter `len` has just disowned.
+        Some(unsafe { place.read() })
+    }
+
+    /// Takes all memory of all requests back, and frees the queues: the device was reset.
+    pub(crate) fn release(&mut self, hal: &H, proof: &Stopped) {
+        self.armed = false;
+        while let Some(mut queue) = self.pop() {
+            queue.slots.release_all(hal, proof);
+        }
+        self.pages = None;
+    }
+
+    /// Gives the queues up without freeing them: the device may still use them.
+    pub(crate) fn leak(&mut self, hal: &H) {
+        while let Some(queue) = self.pop() {
+            queue.leak(hal);
+        }
+        self.pages = None;
+    }
+}
+
+impl<H: Hal> Drop for QueueSet<H> {
+    /// Frees queues that no device was ever told of. Otherwise the guard has released or leaked them before, unless it was
+    /// cut short by a panic: then they are lost (I-RESET).
+    fn drop(&mut self) {
+        if self.armed {
+            core::mem::forget(self.pages.take());
+        } else {
+            while self.pop().is_some() {}
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! A queue, declared as data.
+
+use super::slots::PayloadKind;
+use crate::QueueIndex;
+use crate::dma::Lend;
+
+/// What a front-end declares about one of its queues.
+///
+/// ```
+/// use virtio_core::queue::QueueSpec;
+/// // A control queue: 64-byte commands, 32-byte answers, no payloads of its own.
+/// let control = QueueSpec::new::<()>(0, 64).header(64).response(32);
+/// # let _ = control;
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct QueueSpec {
+    pub(crate) index: QueueIndex,
+    pub(crate) wanted: u16,
+    pub(crate) least: u16,
+    pub(crate) header_room: usize,
+    pub(crate) response_room: usize,
+    pub(crate) payload: PayloadKind,
+}
+
+impl QueueSpec {
+    /// Queue `index`, of `wanted` entries or as many as the device allows, whose requests carry payloads of type `P`.
+    #[must_use]
+    pub const fn new<P: Lend>(index: u16, wanted: u16) -> Self {
+        Self {
+            index: QueueIndex::new(index),
+            wanted,
+            least: 1,
+            header_room: 0,
+            response_room: 0,
+            payload: PayloadKind::of::<P>(),
+        }
+    }
+
+    /// Fewer than `least` entries are of no use: the longest chain, usually.
+    #[must_use]
+    pub const fn at_least(mut self, least: u16) -> Self {
+        self.least = least;
+        self
+    }
+
+    /// Room for a header of up to `bytes` per request, in DMA memory.
+    #[must_use]
+    pub const fn header(mut self, bytes: usize) -> Self {
+        self.header_room = bytes;
+        self
+    }
+
+    /// Room for a response of up to `bytes` per request, in DMA memory.
+    #[must_use]
+    pub const fn response(mut self, bytes: usize) -> Self {
+        self.response_room = bytes;
+        self
+    }
+}

@@ -1,0 +1,198 @@
+//! What a transport does for a driver (VIRTIO 1.4 §4): plain data in, plain data out.
+//!
+//! The trait is object-safe and knows neither queues nor devices. Everything it is told is a number; everything that
+//! owns memory or decides anything lives in [`device`](crate::device).
+
+use core::fmt;
+
+use crate::abi::status::Status;
+use crate::{DeviceAddr, DeviceId, Error, QueueIndex};
+
+/// Registers of one virtio device, however they are reached.
+///
+/// Implementations hold no queue memory. Methods that select before they access (features, queues) take `&mut self`, so
+/// that nobody else selects in between; a doorbell, an interrupt acknowledgement and the status need no selection and
+/// take `&self`.
+pub trait Transport {
+    /// What this is, for banners and logs.
+    fn info(&self) -> TransportInfo;
+
+    /// The type of the device (VIRTIO 1.4 §5).
+    fn device_id(&self) -> DeviceId;
+
+    /// Whether the interface itself is the legacy one: no `FEATURES_OK`, 32 feature bits, rings in one block named by
+    /// page number (VIRTIO 1.4 §2.2.3, §2.7.2, §3.1.2).
+    fn is_legacy(&self) -> bool {
+        false
+    }
+
+    /// Reads the device status (VIRTIO 1.4 §2.1).
+    fn status(&self) -> Status;
+
+    /// Writes the device status; an empty one resets the device (VIRTIO 1.4 §2.4).
+    fn set_status(&mut self, status: Status);
+
+    /// Reads 32 feature bits of the device: bits `32 * window ..` (VIRTIO 1.4 §2.2).
+    fn device_features(&mut self, window: u32) -> u32;
+
+    /// Writes 32 bits of the accepted features.
+    fn set_driver_features(&mut self, window: u32, bits: u32);
+
+    /// The largest size that the device allows for a queue; 0 if there is no such queue. A legacy PCI device dictates
+    /// this size.
+    fn queue_max_size(&mut self, queue: QueueIndex) -> u16;
+
+    /// Whether the size of the queues is the device's decision ([`Transport::queue_max_size`] exactly).
+    fn dictates_queue_size(&self) -> bool {
+        false
+    }
+
+    /// Hands a queue to the device and switches it on (VIRTIO 1.4 §4.1.5.1.3, §4.2.3.2). The last write is the one that
+    /// makes the device look.
+    ///
+    /// # Errors
+    /// [`Incompatible`](crate::Incompatible): the queue is in use already, its address does not fit, its doorbell lies
+    /// outside the registers. The device has not been given the addresses then.
+    fn enable_queue(&mut self, queue: QueueIndex, rings: &Rings) -> Result<Doorbell, Error>;
+
+    /// Rings a doorbell: exactly one register write, after a barrier that puts earlier memory writes before it.
+    fn notify(&self, doorbell: Doorbell);
+
+    /// Reads why the device interrupts and acknowledges it (VIRTIO 1.4 §4.1.4.5, §4.2.3.4).
+    fn ack_interrupt(&self) -> InterruptStatus;
+
+    /// A number that changes whenever the configuration space may have (VIRTIO 1.4 §2.5.2). A constant where the
+    /// transport has none.
+    fn config_generation(&self) -> u32;
+
+    /// Whether [`Transport::config_generation`] means anything; legacy transports have none.
+    fn has_config_generation(&self) -> bool {
+        !self.is_legacy()
+    }
+
+    /// Bytes in the device's configuration space, as far as the transport can tell.
+    fn config_len(&self) -> usize;
+
+    /// Reads 1, 2 or 4 bytes of the configuration space in one access of that width, in the order they have in the
+    /// device's memory.
+    ///
+    /// # Errors
+    /// [`Incompatible::ConfigTooSmall`](crate::Incompatible) outside the space or at another width.
+    fn read_config(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Error>;
+
+    /// Writes 1, 2 or 4 bytes of the configuration space in one access of that width.
+    ///
+    /// # Errors
+    /// As for [`Transport::read_config`].
+    fn write_config(&mut self, offset: usize, bytes: &[u8]) -> Result<(), Error>;
+
+    /// Keeps the device off the bus for good, if the transport has such a switch (PCI's bus mastering): a second stop
+    /// after a reset that was not confirmed. Answers whether the device is cut off now.
+    fn cut_off(&mut self) -> bool {
+        false
+    }
+}
+
+/// What a transport is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct TransportInfo {
+    /// Its name: `"virtio-mmio"`, `"virtio-pci"`.
+    pub name: &'static str,
+    /// Its version: `"legacy"` or `"modern"`, with a register version where there is one.
+    pub version: &'static str,
+}
+
+impl fmt::Display for TransportInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.name, self.version)
+    }
+}
+
+/// Where the rings of a queue lie, as the device sees them. For a legacy interface they are one contiguous block that
+/// starts with the descriptor area.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Rings {
+    /// Entries.
+    pub size: u16,
+    /// Descriptor area: the descriptor table of a split queue.
+    pub descriptor: DeviceAddr,
+    /// Driver area: the available ring.
+    pub driver: DeviceAddr,
+    /// Device area: the used ring.
+    pub device: DeviceAddr,
+}
+
+/// How to notify the device of one queue: which register, what value, how wide. Computed once, when the queue is
+/// enabled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Doorbell {
+    /// Byte offset in the transport's notification registers.
+    pub offset: usize,
+    /// The value to write.
+    pub value: u32,
+    /// Its width.
+    pub width: DoorbellWidth,
+}
+
+/// Width of a doorbell write.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum DoorbellWidth {
+    /// 16 bits: PCI without `NOTIFICATION_DATA`.
+    Bits16,
+    /// 32 bits.
+    Bits32,
+}
+
+bitflags::bitflags! {
+    /// Why a device interrupts.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+    pub struct InterruptStatus: u32 {
+        /// Buffers were used, on any queue.
+        const QUEUE = 1;
+        /// The configuration space or the device status changed.
+        const CONFIG = 2;
+    }
+}
+crate::defmt_bits!(InterruptStatus, u32);
+
+macro_rules! forward {
+    ($(#[$meta:meta])* impl<$param:ident> for $target:ty) => {
+        $(#[$meta])*
+        impl<$param: Transport + ?Sized> Transport for $target {
+            fn info(&self) -> TransportInfo { (**self).info() }
+            fn device_id(&self) -> DeviceId { (**self).device_id() }
+            fn is_legacy(&self) -> bool { (**self).is_legacy() }
+            fn status(&self) -> Status { (**self).status() }
+            fn set_status(&mut self, status: Status) { (**self).set_status(status) }
+            fn device_features(&mut self, window: u32) -> u32 { (**self).device_features(window) }
+            fn set_driver_features(&mut self, window: u32, bits: u32) { (**self).set_driver_features(window, bits) }
+            fn queue_max_size(&mut self, queue: QueueIndex) -> u16 { (**self).queue_max_size(queue) }
+            fn dictates_queue_size(&self) -> bool { (**self).dictates_queue_size() }
+            fn enable_queue(&mut self, queue: QueueIndex, rings: &Rings) -> Result<Doorbell, Error> {
+                (**self).enable_queue(queue, rings)
+            }
+            fn notify(&self, doorbell: Doorbell) { (**self).notify(doorbell) }
+            fn ack_interrupt(&self) -> InterruptStatus { (**self).ack_interrupt() }
+            fn config_generation(&self) -> u32 { (**self).config_generation() }
+            fn has_config_generation(&self) -> bool { (**self).has_config_generation() }
+            fn config_len(&self) -> usize { (**self).config_len() }
+            fn read_config(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
+                (**self).read_config(offset, bytes)
+            }
+            fn write_config(&mut self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
+                (**self).write_config(offset, bytes)
+            }
+            fn cut_off(&mut self) -> bool { (**self).cut_off() }
+        }
+    };
+}
+
+forward!(impl<T> for &mut T);
+forward!(
+    #[cfg(feature = "alloc")]
+    impl<T> for alloc::boxed::Box<T>
+);

@@ -1,0 +1,87 @@
+//! Handing a queue to the device: the two versions differ most here (VIRTIO 1.4 §4.2.3.2, §4.2.4).
+
+use virtio_core::regs::Registers;
+use virtio_core::transport::Rings;
+use virtio_core::{DeviceAddr, Error, HalError, Incompatible, Misuse, QueueIndex};
+
+use crate::regs::{
+    GUEST_PAGE_SIZE, QUEUE_ALIGN, QUEUE_DESC_HIGH, QUEUE_DESC_LOW, QUEUE_DEVICE_HIGH, QUEUE_DEVICE_LOW,
+    QUEUE_DRIVER_HIGH, QUEUE_DRIVER_LOW, QUEUE_PFN, QUEUE_READY, QUEUE_SEL, QUEUE_SIZE,
+};
+
+/// The page size and the used ring's alignment that version 1 is told. Other values are legal and untested by every
+/// device there is.
+const PAGE: u32 = 4096;
+const PAGE_SHIFT: u32 = PAGE.trailing_zeros();
+
+/// Version 2: three addresses, then `QueueReady` (VIRTIO 1.4 §4.2.3.2).
+pub(crate) fn enable_modern<R: Registers>(regs: &R, queue: QueueIndex, rings: &Rings) -> Result<(), Error> {
+    QUEUE_SEL.write(regs, u32::from(queue.get()));
+    if QUEUE_READY.read(regs) != 0 {
+        return Err(Incompatible::QueueBusy(queue).into());
+    }
+    QUEUE_SIZE.write(regs, u32::from(rings.size));
+    for (low, high, address) in [
+        (QUEUE_DESC_LOW, QUEUE_DESC_HIGH, rings.descriptor),
+        (QUEUE_DRIVER_LOW, QUEUE_DRIVER_HIGH, rings.driver),
+        (QUEUE_DEVICE_LOW, QUEUE_DEVICE_HIGH, rings.device),
+    ] {
+        let (low_half, high_half) = address.halves();
+        low.write(regs, low_half);
+        high.write(regs, high_half);
+    }
+    // The device may look at the rings from now on: what they hold must be there first.
+    regs.memory_before_register();
+    QUEUE_READY.write(regs, 1);
+    Ok(())
+}
+
+/// Version 1: one page number, which starts the queue (VIRTIO 1.4 §4.2.4).
+pub(crate) fn enable_legacy<R: Registers>(
+    regs: &R,
+    queue: QueueIndex,
+    rings: &Rings,
+    page_size_known: &mut bool,
+) -> Result<(), Error> {
+    let page_number = legacy_page_number(queue, rings)?;
+    if !*page_size_known {
+        GUEST_PAGE_SIZE.write(regs, PAGE);
+        *page_size_known = true;
+    }
+    QUEUE_SEL.write(regs, u32::from(queue.get()));
+    if QUEUE_PFN.read(regs) != 0 {
+        return Err(Incompatible::QueueBusy(queue).into());
+    }
+    QUEUE_SIZE.write(regs, u32::from(rings.size));
+    QUEUE_ALIGN.write(regs, PAGE);
+    regs.memory_before_register();
+    QUEUE_PFN.write(regs, page_number);
+    Ok(())
+}
+
+/// What goes into `QueuePFN`, if the rings are laid out as version 1 computes them for itself (VIRTIO 1.4 §2.7.2).
+fn legacy_page_number(queue: QueueIndex, rings: &Rings) -> Result<u32, Error> {
+    // Page number 0 means "no queue".
+    if !rings.descriptor.is_aligned_to(PAGE_BYTES) || rings.descriptor.get() == 0 {
+        return Err(HalError::BrokenContract.into());
+    }
+    if legacy_layout(rings) != Some((rings.driver, rings.device)) {
+        return Err(Misuse::BadQueueDeclaration.into());
+    }
+    u32::try_from(rings.descriptor.get().wrapping_shr(PAGE_SHIFT))
+        .map_err(|_| Incompatible::RingTooHigh(queue).into())
+}
+
+const PAGE_BYTES: usize = 4096;
+const _: () = assert!(1_usize << PAGE_SHIFT == PAGE_BYTES);
+
+/// Where a legacy device looks for the available and the used ring of a queue whose descriptors are at
+/// `rings.descriptor`.
+fn legacy_layout(rings: &Rings) -> Option<(DeviceAddr, DeviceAddr)> {
+    let size = usize::from(rings.size);
+    let driver = rings.descriptor.checked_add(size.checked_mul(16)?)?;
+    // flags, idx, the ring and used_event, 2 bytes each; then up to the next page.
+    let end = size.checked_mul(18)?.checked_add(6)?;
+    let device = rings.descriptor.checked_add(end.checked_next_multiple_of(PAGE_BYTES)?)?;
+    Some((driver, device))
+}

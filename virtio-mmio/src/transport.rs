@@ -1,0 +1,168 @@
+//! The transport itself: what both versions share (VIRTIO 1.4 §4.2).
+
+use virtio_core::config::check_access;
+use virtio_core::regs::Registers;
+use virtio_core::transport::{Doorbell, DoorbellWidth, InterruptStatus, Rings, TransportInfo};
+use virtio_core::{DeviceId, Error, QueueIndex, Status, Transport};
+
+use crate::queue;
+use crate::regs::{
+    CONFIG, CONFIG_GENERATION, DEVICE_FEATURES, DEVICE_FEATURES_SEL, DRIVER_FEATURES, DRIVER_FEATURES_SEL, INTERRUPT_ACK,
+    INTERRUPT_STATUS, QUEUE_NOTIFY, QUEUE_SEL, QUEUE_SIZE_MAX, STATUS, VENDOR_ID,
+};
+
+/// Version of the register layout (VIRTIO 1.4 §4.2.2, §4.2.4).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Version {
+    /// Version 1: what QEMU offers unless told otherwise.
+    Legacy,
+    /// Version 2.
+    Modern,
+}
+
+/// A virtio device behind memory-mapped registers. Made by [`probe`](crate::probe()).
+#[derive(Debug)]
+pub struct MmioTransport<R: Registers> {
+    regs: R,
+    version: Version,
+    device_id: DeviceId,
+    /// Version 1 only: whether the device has been told the page size since the last reset.
+    page_size_known: bool,
+}
+
+impl<R: Registers> MmioTransport<R> {
+    pub(crate) const fn new(regs: R, version: Version, device_id: DeviceId) -> Self {
+        Self { regs, version, device_id, page_size_known: false }
+    }
+
+    /// Gives the registers back. The device is left as it is.
+    #[must_use]
+    pub fn into_registers(self) -> R {
+        self.regs
+    }
+
+    /// Version of the registers.
+    #[must_use]
+    pub const fn version(&self) -> Version {
+        self.version
+    }
+
+    /// `VendorID`: who made the device (VIRTIO 1.4 §4.2.2). QEMU answers 0x554d4551, "QEMU".
+    #[must_use]
+    pub fn vendor_id(&self) -> u32 {
+        VENDOR_ID.read(&self.regs)
+    }
+}
+
+impl<R: Registers> Transport for MmioTransport<R> {
+    fn info(&self) -> TransportInfo {
+        let version = match self.version {
+            Version::Legacy => "legacy (v1)",
+            Version::Modern => "modern (v2)",
+        };
+        TransportInfo { name: "virtio-mmio", version }
+    }
+
+    fn device_id(&self) -> DeviceId {
+        self.device_id
+    }
+
+    fn is_legacy(&self) -> bool {
+        self.version == Version::Legacy
+    }
+
+    fn status(&self) -> Status {
+        let [status, ..] = STATUS.read(&self.regs).to_le_bytes();
+        Status::from_bits_retain(status)
+    }
+
+    fn set_status(&mut self, status: Status) {
+        if status.is_empty() {
+            // A reset forgets the page size.
+            self.page_size_known = false;
+        }
+        STATUS.write(&self.regs, u32::from(status.bits()));
+    }
+
+    fn device_features(&mut self, window: u32) -> u32 {
+        if self.is_legacy() && window != 0 {
+            return 0;
+        }
+        DEVICE_FEATURES_SEL.write(&self.regs, window);
+        DEVICE_FEATURES.read(&self.regs)
+    }
+
+    fn set_driver_features(&mut self, window: u32, bits: u32) {
+        if self.is_legacy() && window != 0 {
+            return;
+        }
+        DRIVER_FEATURES_SEL.write(&self.regs, window);
+        DRIVER_FEATURES.write(&self.regs, bits);
+    }
+
+    fn queue_max_size(&mut self, queue: QueueIndex) -> u16 {
+        QUEUE_SEL.write(&self.regs, u32::from(queue.get()));
+        u16::try_from(QUEUE_SIZE_MAX.read(&self.regs)).unwrap_or(u16::MAX)
+    }
+
+    fn enable_queue(&mut self, queue: QueueIndex, rings: &Rings) -> Result<Doorbell, Error> {
+        match self.version {
+            Version::Legacy => queue::enable_legacy(&self.regs, queue, rings, &mut self.page_size_known)?,
+            Version::Modern => queue::enable_modern(&self.regs, queue, rings)?,
+        }
+        Ok(Doorbell {
+            offset: QUEUE_NOTIFY.offset(),
+            value: u32::from(queue.get()),
+            width: DoorbellWidth::Bits32,
+        })
+    }
+
+    fn notify(&self, doorbell: Doorbell) {
+        self.regs.memory_before_register();
+        QUEUE_NOTIFY.write(&self.regs, doorbell.value);
+    }
+
+    fn ack_interrupt(&self) -> InterruptStatus {
+        let status = InterruptStatus::from_bits_truncate(INTERRUPT_STATUS.read(&self.regs));
+        if !status.is_empty() {
+            // Exactly the bits that the caller now handles, and none the specification does not know. The rings are
+            // looked at after this, so that nothing used in between is lost.
+            INTERRUPT_ACK.write(&self.regs, status.bits());
+        }
+        self.regs.register_before_memory();
+        status
+    }
+
+    fn config_generation(&self) -> u32 {
+        if self.is_legacy() { 0 } else { CONFIG_GENERATION.read(&self.regs) }
+    }
+
+    fn config_len(&self) -> usize {
+        self.regs.len().saturating_sub(CONFIG)
+    }
+
+    fn read_config(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
+        check_access(offset, bytes.len(), self.config_len())?;
+        let at = CONFIG.saturating_add(offset);
+        // Values of a back-end are those of little-endian registers: their bytes in the device's memory are these.
+        match bytes.len() {
+            1 => bytes.copy_from_slice(&self.regs.read8(at).to_le_bytes()),
+            2 => bytes.copy_from_slice(&self.regs.read16(at).to_le_bytes()),
+            _ => bytes.copy_from_slice(&self.regs.read32(at).to_le_bytes()),
+        }
+        Ok(())
+    }
+
+    fn write_config(&mut self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
+        check_access(offset, bytes.len(), self.config_len())?;
+        let at = CONFIG.saturating_add(offset);
+        match *bytes {
+            [a] => self.regs.write8(at, a),
+            [a, b] => self.regs.write16(at, u16::from_le_bytes([a, b])),
+            [a, b, c, d] => self.regs.write32(at, u32::from_le_bytes([a, b, c, d])),
+            _ => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,78 @@
+//! `probe_all` over a Hal: what is mapped, and for how long.
+
+use core::cell::Cell;
+use core::num::NonZeroUsize;
+use core::ptr::NonNull;
+
+use virtio_core::regs::NativeRegs;
+use virtio_core::{DeviceId, Direction, DmaMemory, Hal, HalError, MmioKind, PhysAddr, Transport};
+use virtio_mmio::{probe_all, slots, ProbeError};
+
+const SLOT: usize = 0x200;
+
+/// A machine whose registers are memory: physical address 0 is its first byte.
+struct Machine {
+    base: NonNull<u8>,
+    len: usize,
+    mapped: Cell<usize>,
+}
+
+// SAFETY: `map_mmio` stays inside `base..base + len`, which outlives the machine in the test; there is no DMA memory, so
+// the promises about it are kept by never handing any out.
+unsafe impl Hal for Machine {
+    fn dma_alloc(&self, _: NonZeroUsize, _: Direction) -> Result<DmaMemory, HalError> {
+        Err(HalError::OutOfMemory)
+    }
+    unsafe fn dma_dealloc(&self, _: DmaMemory, _: NonZeroUsize) {}
+    fn map_mmio(&self, address: PhysAddr, len: usize, kind: MmioKind) -> Result<NativeRegs, HalError> {
+        assert_eq!(kind, MmioKind::Registers);
+        let start = usize::try_from(address.get()).map_err(|_| HalError::CannotMap)?;
+        if start.checked_add(len).is_none_or(|end| end > self.len) {
+            return Err(HalError::CannotMap);
+        }
+        self.mapped.set(self.mapped.get() + 1);
+        // SAFETY: `start < len` was checked.
+        let base = unsafe { self.base.add(start) };
+        // SAFETY: the memory is aligned, inside, and touched through registers alone while the machine lives.
+        Ok(unsafe { NativeRegs::new(base, len) })
+    }
+    unsafe fn unmap_mmio(&self, _: NativeRegs) {
+        self.mapped.set(self.mapped.get() - 1);
+    }
+}
+
+#[test]
+fn only_slots_with_a_device_stay_mapped() {
+    let mut memory = [0_u32; 4 * SLOT / 4];
+    for (slot, version, id) in [(0, 1, 16), (1, 1, 0), (3, 7, 1)] {
+        let first = slot * SLOT / 4;
+        memory[first] = 0x7472_6976_u32.to_le();
+        memory[first + 1] = u32::to_le(version);
+        memory[first + 2] = u32::to_le(id);
+    }
+    let machine =
+        Machine { base: NonNull::from(&mut memory).cast(), len: size_of_val(&memory), mapped: Cell::new(0) };
+
+    let mut devices = Vec::new();
+    let mut answers = Vec::new();
+    // One slot more than the machine has: it cannot be mapped.
+    for (slot, answer) in probe_all(&machine, slots(PhysAddr::new(0), SLOT, 5)) {
+        answers.push(answer.map(|found| found.map(|device| devices.push((slot.base.get(), device)))));
+        assert_eq!(machine.mapped.get(), devices.len(), "{slot:?}");
+    }
+    assert_eq!(
+        answers,
+        [
+            Ok(Some(())),
+            Ok(None),
+            Err(ProbeError::WrongMagic(0)),
+            Err(ProbeError::UnsupportedVersion(7)),
+            Err(ProbeError::Platform(HalError::CannotMap)),
+        ]
+    );
+    assert_eq!(devices.len(), 1);
+    assert_eq!((devices[0].0, devices[0].1.device_id()), (0, DeviceId::GPU));
+    assert_eq!(machine.mapped.get(), 1);
+    drop(devices);
+    assert_eq!(machine.mapped.get(), 0);
+}

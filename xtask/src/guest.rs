@@ -1,0 +1,271 @@
+//! One running kernel: QEMU's process, the serial line and QMP, and the steps of a conversation with it.
+
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::cli::RunOptions;
+use crate::exec::Collector;
+use crate::failure::{Context, Result, fail};
+use crate::kernel::Kernel;
+use crate::picture::Picture;
+use crate::qemu::{self, Display, GPU, Sockets};
+use crate::qmp::Qmp;
+use crate::serial::{Serial, Waited};
+use crate::workspace::{self, Scratch};
+use crate::{keys, stream};
+
+/// A booted kernel. Its QEMU ends with the value.
+#[derive(Debug)]
+pub struct Guest {
+    // First, so that QEMU is gone before its sockets' folder.
+    process: Process,
+    qmp: Qmp,
+    /// What the kernel says, and where it listens.
+    pub serial: Serial,
+    folder: Scratch,
+    name: String,
+    success_status: i32,
+    keyboard: bool,
+    deadline: Instant,
+    timeout: Duration,
+}
+
+impl Guest {
+    /// Starts QEMU with `kernel`. The time of `options.timeout` begins now.
+    pub fn boot(options: &RunOptions, kernel: &Kernel, display: &Display) -> Result<Self> {
+        let decode = kernel.decoder()?;
+        let folder = workspace::scratch("run")?;
+        let [serial_path, qmp_path] = ["serial", "qmp"].map(|name| folder.path().join(name));
+        let serial = UnixListener::bind(&serial_path).context("serial socket")?;
+        let qmp = UnixListener::bind(&qmp_path).context("QMP socket")?;
+        let sockets = Sockets { serial: &serial_path, qmp: &qmp_path };
+
+        let program = options.pair.arch.qemu();
+        let mut child = Command::new(program)
+            .args(qemu::arguments(options, &kernel.image, sockets, display))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context(program)?;
+        let deadline = Instant::now() + options.timeout;
+        let stderr = Collector::start(child.stderr.take());
+        let watcher = watch(&child, folder.path());
+        let mut process = Process { child, stderr, watcher };
+
+        let serial = Serial::start(process.accept(&serial, deadline)?, decode)?;
+        let qmp = Qmp::start(process.accept(&qmp, deadline)?)?;
+        Ok(Self {
+            process,
+            qmp,
+            serial,
+            folder,
+            name: options.pair.to_string(),
+            success_status: options.pair.arch.success_status(),
+            keyboard: options.keyboard,
+            deadline,
+            timeout: options.timeout,
+        })
+    }
+
+    /// Waits for the complete boot screen.
+    pub fn wait_ready(&mut self) -> Result {
+        self.wait("READY", |received| stream::is_ready(received).then_some(()))
+    }
+
+    /// Waits until the kernel says why it cannot go on, and powers off with a failure; returns what it said.
+    pub fn wait_failure(&mut self) -> Result<String> {
+        let said = match self.serial.wait(Some(self.deadline), stream::kernel_failure) {
+            Waited::Found(said) => said,
+            Waited::TimedOut => fail!("{}", self.time_is_up("FAILED")),
+            Waited::Closed => {
+                let status = self.process.end();
+                fail!("{}", self.ended(status?, "FAILED"))
+            }
+        };
+        let status = self.process.end()?;
+        if status.success() || status.code() == Some(self.success_status) {
+            fail!("{}", self.ended(status, "a power-off with a failure"));
+        }
+        Ok(said)
+    }
+
+    /// Types `text` and Enter, then waits for the prompt behind the answer.
+    pub fn command(&mut self, text: &str) -> Result {
+        let before = self.serial.received().len();
+        self.type_line(text)?;
+        self.wait(&format!("the answer to {text:?}"), |received| {
+            stream::is_answered(received, before).then_some(())
+        })
+    }
+
+    /// Has the kernel power itself off, and checks that it did so content.
+    pub fn power_off(mut self) -> Result {
+        self.type_line("off")?;
+        let status = loop {
+            if let Some(status) = self.process.child.try_wait().context("QEMU")? {
+                break status;
+            }
+            if Instant::now() >= self.deadline {
+                fail!("{}", self.time_is_up("the kernel to power off"));
+            }
+            thread::sleep(Duration::from_millis(5));
+        };
+        if status.code() != Some(self.success_status) {
+            fail!("{}", self.ended(status, "a clean power-off"));
+        }
+        Ok(())
+    }
+
+    /// What the screen shows.
+    pub fn screenshot(&mut self) -> Result<Picture> {
+        let file = self.folder.path().join("screen.ppm");
+        self.qmp.screendump(GPU, &file)?;
+        Picture::from_ppm(&std::fs::read(&file).context("the screendump")?)
+    }
+
+    /// Waits, without a limit, until QEMU ends: by `off`, or by its window being closed.
+    pub fn wait_end(mut self) -> Result {
+        let status = self.process.child.wait().context("QEMU")?;
+        if status.code() != Some(self.success_status) && !status.success() {
+            fail!("{}", self.ended(status, "a clean power-off"));
+        }
+        Ok(())
+    }
+
+    /// Types on the keyboard, or on the serial line where there is none.
+    fn type_line(&mut self, text: &str) -> Result {
+        if !self.keyboard {
+            return self.serial.send(format!("{text}\n").as_bytes());
+        }
+        for letter in text.chars() {
+            let key = keys::key(letter).context(format!("no key for {letter:?}"))?;
+            let before = self.serial.received().len();
+            self.qmp.press(key)?;
+            // The guest has a handful of event buffers: the next key waits until this one has been seen.
+            self.wait(&format!("the echo of the key {letter:?}"), |received| {
+                (received.len() > before).then_some(())
+            })?;
+        }
+        self.qmp.press(keys::ENTER)
+    }
+
+    /// Waits until `look` finds something in what the kernel said; a failure it reports ends the wait.
+    fn wait(&mut self, what: &str, look: impl Fn(&[u8]) -> Option<()>) -> Result {
+        let found =
+            self.serial.wait(Some(self.deadline), |received| match stream::kernel_failure(received) {
+                Some(failure) => Some(Err(failure)),
+                None => look(received).map(Ok),
+            });
+        match found {
+            Waited::Found(Ok(())) => Ok(()),
+            Waited::Found(Err(failure)) => {
+                fail!("{}: the kernel says {failure:?} (waited for {what}); {}", self.name, self.said())
+            }
+            Waited::TimedOut => fail!("{}", self.time_is_up(what)),
+            Waited::Closed => {
+                let status = self.process.end();
+                fail!("{}", self.ended(status?, what))
+            }
+        }
+    }
+
+    fn time_is_up(&self, what: &str) -> String {
+        time_is_up(&self.name, self.timeout, what, &self.serial.received())
+    }
+
+    fn ended(&self, status: ExitStatus, what: &str) -> String {
+        let complaint = self.process.complaint();
+        format!("{}: QEMU ended ({status}) while waiting for {what}; {}{complaint}", self.name, self.said())
+    }
+
+    fn said(&self) -> String {
+        format!("last serial lines: {}", stream::tail(&self.serial.received()))
+    }
+}
+
+/// The line for a wait that took too long.
+pub fn time_is_up(name: &str, timeout: Duration, what: &str, received: &[u8]) -> String {
+    let (seconds, said) = (timeout.as_secs(), stream::tail(received));
+    format!("{name}: timed out after {seconds} s waiting for {what}; last serial lines: {said}")
+}
+
+/// QEMU itself, killed when dropped.
+#[derive(Debug)]
+struct Process {
+    child: Child,
+    stderr: Collector,
+    /// Ends QEMU when we are killed before we can.
+    watcher: Option<Child>,
+}
+
+/// Starts a shell that sleeps on a pipe of ours. Whatever kills us closes the pipe; the shell then ends QEMU and
+/// removes the sockets' folder. Where it cannot be started, only that protection is missing.
+fn watch(qemu: &Child, folder: &Path) -> Option<Child> {
+    const SCRIPT: &str = "trap '' HUP INT TERM; read -r _; kill -9 \"$1\" 2>/dev/null; rm -rf \"$2\"";
+    let mut shell = Command::new("sh");
+    shell.args(["-c", SCRIPT, "sh", &qemu.id().to_string()]).arg(folder);
+    shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().ok()
+}
+
+impl Process {
+    /// Waits for QEMU to connect to one of our sockets.
+    fn accept(&mut self, listener: &UnixListener, deadline: Instant) -> Result<UnixStream> {
+        listener.set_nonblocking(true).context("socket")?;
+        loop {
+            match listener.accept() {
+                Ok((stream, _)) => {
+                    stream.set_nonblocking(false).context("socket")?;
+                    return Ok(stream);
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error).context("waiting for QEMU to connect"),
+            }
+            if let Some(status) = self.child.try_wait().context("QEMU")? {
+                fail!("QEMU did not start ({status}){}", self.complaint());
+            }
+            if Instant::now() >= deadline {
+                fail!("QEMU did not connect in time{}", self.complaint());
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// QEMU's status once the kernel is through: it ends any moment, or is ended.
+    fn end(&mut self) -> Result<ExitStatus> {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait().context("QEMU")? {
+                return Ok(status);
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        self.child.kill().context("QEMU")?;
+        self.child.wait().context("QEMU")
+    }
+
+    /// What QEMU said on its error output.
+    fn complaint(&self) -> String {
+        let text = self.stderr.text();
+        match text.trim() {
+            "" => String::new(),
+            text => format!("; QEMU says: {text}"),
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // The watcher first: QEMU's process number may be another's once QEMU is gone.
+        if let Some(mut watcher) = self.watcher.take() {
+            let _ = watcher.kill();
+            let _ = watcher.wait();
+        }
+        // Fails only where it has already ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,149 @@
+//! QEMU's command line.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use crate::arch::{Arch, Pair, Transport};
+use crate::cli::RunOptions;
+
+/// QEMU's id of the GPU, by which its screen is dumped.
+pub const GPU: &str = "gpu0";
+/// The size of the screen: fixed, so that pictures can be compared.
+pub const SCREEN: (u32, u32) = (1280, 800);
+
+/// What QEMU shows the screen on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Display {
+    /// Nothing; the screen is still drawn.
+    None,
+    /// A window, by the toolkit of that name.
+    Window(&'static str),
+}
+
+/// Where QEMU connects to us.
+#[derive(Clone, Copy, Debug)]
+pub struct Sockets<'a> {
+    /// The serial line.
+    pub serial: &'a Path,
+    /// QMP.
+    pub qmp: &'a Path,
+}
+
+/// All arguments for booting `image` as `options` say.
+pub fn arguments(
+    options: &RunOptions,
+    image: &Path,
+    sockets: Sockets<'_>,
+    display: &Display,
+) -> Vec<OsString> {
+    let Pair { arch, transport } = options.pair;
+    let mut line = Line(Vec::new());
+
+    // No devices but those named here: no network card with its ROM, no second screen.
+    line.word("-nodefaults").word("-no-reboot");
+    let machine = options.pair.machine();
+    if options.kvm && arch == Arch::Aarch64 {
+        line.option("-M", format!("{machine},gic-version=host"));
+    } else {
+        line.option("-M", machine);
+    }
+    line.option("-accel", if options.kvm { "kvm" } else { "tcg" });
+    match (options.kvm, arch) {
+        (true, _) => line.option("-cpu", "host"),
+        // The machine's own default is a 32-bit processor.
+        (false, Arch::Aarch64) => line.option("-cpu", "cortex-a57"),
+        (false, _) => &mut line,
+    };
+    line.option("-m", "128M").option("-kernel", image);
+    match arch {
+        // A way out with a failure code, which PSCI has not.
+        Arch::Aarch64 => line.option("-semihosting-config", "enable=on,target=native"),
+        Arch::Riscv64 => line.option("-bios", "default"),
+        Arch::X86_64 => line.option("-device", "isa-debug-exit,iobase=0xf4,iosize=1"),
+    };
+
+    if transport == Transport::Mmio {
+        line.option("-global", "virtio-mmio.force-legacy=false");
+    }
+    let suffix = transport.device_suffix();
+    if options.gpu {
+        let (width, height) = SCREEN;
+        line.option("-device", format!("virtio-gpu-{suffix},id={GPU},xres={width},yres={height}"));
+    }
+    if options.keyboard {
+        line.option("-device", format!("virtio-keyboard-{suffix}"));
+    }
+
+    line.option(
+        "-display",
+        match display {
+            Display::None => "none",
+            Display::Window(toolkit) => toolkit,
+        },
+    );
+    line.option("-chardev", socket("serial", sockets.serial)).option("-serial", "chardev:serial");
+    line.option("-chardev", socket("qmp", sockets.qmp)).option("-mon", "chardev=qmp,mode=control");
+    line.0.extend(options.qemu_args.iter().cloned());
+    line.0
+}
+
+struct Line(Vec<OsString>);
+
+impl Line {
+    fn word(&mut self, word: impl Into<OsString>) -> &mut Self {
+        self.0.push(word.into());
+        self
+    }
+
+    fn option(&mut self, name: &str, value: impl Into<OsString>) -> &mut Self {
+        self.word(name).word(value)
+    }
+}
+
+/// A character device that connects to a socket of ours: nobody has to wait for a file to appear.
+fn socket(id: &str, path: &Path) -> OsString {
+    let mut device = OsString::from(format!("socket,id={id},path="));
+    // A comma ends the option, two are a comma.
+    device.push(path.to_string_lossy().replace(',', ",,"));
+    device
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(args: &[&str]) -> String {
+        let args: Vec<_> = args.iter().map(OsString::from).collect();
+        let options = RunOptions::parse(&args, Path::new("/")).unwrap();
+        let sockets = Sockets { serial: Path::new("/t,1/s"), qmp: Path::new("/t,1/q") };
+        let all = arguments(&options, Path::new("/kernel"), sockets, &Display::None);
+        all.iter().map(|word| word.to_str().unwrap()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn the_default_is_qemus_own() {
+        let line = line(&[]);
+        assert!(line.contains("-M virt -accel tcg -cpu cortex-a57"));
+        assert!(line.contains("virtio-gpu-device,id=gpu0,xres=1280,yres=800"));
+        assert!(line.contains("virtio-keyboard-device"));
+        assert!(line.contains("path=/t,,1/s"));
+        assert!(!line.contains("force-legacy"));
+    }
+
+    #[test]
+    fn transports_differ_where_they_should() {
+        assert!(line(&["--transport", "mmio"]).contains("force-legacy=false"));
+        let pci = line(&["--arch", "riscv64", "--transport", "pci"]);
+        assert!(pci.contains("virtio-gpu-pci") && pci.contains("virtio-keyboard-pci"));
+        assert!(!pci.contains("force-legacy"));
+        assert!(line(&["--arch", "x86_64"]).contains("-M q35"));
+        assert!(line(&["--arch", "x86_64", "--transport", "mmio-legacy"]).contains("-M microvm"));
+    }
+
+    #[test]
+    fn devices_can_be_left_out_and_arguments_added() {
+        let without = line(&["--without", "gpu", "--without", "keyboard", "--", "-smp", "2"]);
+        assert!(!without.contains("virtio-"));
+        assert!(without.ends_with(" -smp 2"));
+    }
+}

@@ -1,0 +1,180 @@
+//! Every kernel on every transport: it boots, the pixels are right, a typed command is answered, it powers off.
+
+use std::process::Command;
+
+use crate::arch::{Arch, Pair};
+use crate::cli::RunOptions;
+use crate::exec::{self, BUILD_LIMIT};
+use crate::failure::{Result, fail};
+use crate::guest::Guest;
+use crate::kernel::{self, Kernel};
+use crate::qemu::{Display, SCREEN};
+use crate::report::Report;
+use crate::{pixels, setup, stream, workspace};
+
+/// Runs and counts them.
+pub fn run(report: &mut Report) {
+    for arch in Arch::ALL {
+        let built = report.value(&format!("build kernel-{}", arch.name()), || {
+            let toolchain = setup::ensure(arch)?;
+            kernel::build(arch, &kernel::folder(arch), false, &toolchain)
+        });
+        for pair in Pair::all().filter(|pair| pair.arch == arch) {
+            let options = RunOptions { pair, ..RunOptions::default() };
+            converse(report, &options, built.as_ref());
+        }
+        without_gpu(report, arch, built.as_ref());
+        without_keyboard(report, arch, built.as_ref());
+    }
+    defmt(report);
+    too_slow(report);
+}
+
+/// Boot screen, typed command, power-off.
+fn converse(report: &mut Report, options: &RunOptions, kernel: Option<&Kernel>) {
+    let name = |step: &str| format!("{}{} {step}", options.pair, if options.defmt { " (defmt)" } else { "" });
+    let [boot, typed, off] = ["boot screen", "typed command", "power off"].map(name);
+    let booted = kernel.and_then(|kernel| {
+        report.value(&boot, || {
+            let mut guest = Guest::boot(options, kernel, &Display::None)?;
+            guest.wait_ready()?;
+            check_pixels(&mut guest, options, "boot")?;
+            Ok(guest)
+        })
+    });
+    if kernel.is_none() {
+        report.not_reached(&boot);
+    }
+    let answered = booted.and_then(|mut guest| {
+        report.value(&typed, || {
+            check_edid(&mut guest)?;
+            check_pixels(&mut guest, options, "edid")?;
+            Ok(guest)
+        })
+    });
+    match answered {
+        Some(guest) => report.check(&off, || guest.power_off()),
+        None => {
+            report.not_reached(&typed);
+            report.not_reached(&off);
+        }
+    }
+}
+
+/// Types `edid`; the answer must have the size that QEMU was told to give its screen.
+fn check_edid(guest: &mut Guest) -> Result {
+    let before = guest.serial.received().len();
+    guest.command("edid")?;
+    let received = guest.serial.received();
+    let answer = stream::plain(received.get(before..).unwrap_or_default());
+    let (width, height) = SCREEN;
+    if !(answer.contains(&width.to_string()) && answer.contains(&height.to_string())) {
+        fail!("the answer to edid has no {width} and {height}: {answer}");
+    }
+    Ok(())
+}
+
+fn check_pixels(guest: &mut Guest, options: &RunOptions, step: &str) -> Result {
+    let actual = guest.screenshot()?;
+    if (actual.width, actual.height) != SCREEN {
+        fail!("the screen has {}x{} pixels, not {SCREEN:?}", actual.width, actual.height);
+    }
+    let Pair { arch, transport } = options.pair;
+    let kind = if options.defmt { "-defmt" } else { "" };
+    let name = format!("{}-{}{kind}-{step}", arch.name(), transport.name());
+    actual.save(&workspace::pictures().join(format!("{name}.png")))?;
+    pixels::check(&actual, &guest.serial.received(), &workspace::pictures(), &name)
+}
+
+/// Without a GPU the kernel says so in one line and powers off with a failure.
+fn without_gpu(report: &mut Report, arch: Arch, kernel: Option<&Kernel>) {
+    let name = format!("{} without a GPU says so", arch.name());
+    let Some(kernel) = kernel else { return report.not_reached(&name) };
+    report.check(&name, || {
+        let options = RunOptions { gpu: false, ..defaults(arch) };
+        let said = Guest::boot(&options, kernel, &Display::None)?.wait_failure()?;
+        if !said.to_ascii_lowercase().contains("gpu") {
+            fail!("it does not say that the GPU is missing: {said}");
+        }
+        Ok(())
+    });
+}
+
+/// Without a keyboard everything works over the serial line.
+fn without_keyboard(report: &mut Report, arch: Arch, kernel: Option<&Kernel>) {
+    let name = format!("{} without a keyboard works by the serial line", arch.name());
+    let Some(kernel) = kernel else { return report.not_reached(&name) };
+    report.check(&name, || {
+        let options = RunOptions { keyboard: false, ..defaults(arch) };
+        let mut guest = Guest::boot(&options, kernel, &Display::None)?;
+        guest.wait_ready()?;
+        check_edid(&mut guest)?;
+        check_pixels(&mut guest, &options, "serial")?;
+        guest.power_off()
+    });
+}
+
+fn defaults(arch: Arch) -> RunOptions {
+    RunOptions { pair: Pair { arch, transport: arch.default_transport() }, ..RunOptions::default() }
+}
+
+/// The kernels that log by defmt, where this xtask can decode them; else by one that can.
+pub fn defmt(report: &mut Report) {
+    if !cfg!(feature = "defmt") {
+        return defmt_by_another(report);
+    }
+    for arch in Arch::ALL {
+        let built = report.value(&format!("build kernel-{} with defmt", arch.name()), || {
+            kernel::build(arch, &kernel::folder(arch), true, &setup::ensure(arch)?)
+        });
+        let options = RunOptions { defmt: true, ..defaults(arch) };
+        converse(report, &options, built.as_ref());
+    }
+}
+
+fn defmt_by_another(report: &mut Report) {
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(workspace::root());
+    cargo.args(["run", "--quiet", "--package", "xtask", "--features", "defmt", "--", "test", "defmt"]);
+    let label = "the kernels with defmt";
+    let Some(outcome) = report.value("decoding defmt", || exec::run(&mut cargo, label, BUILD_LIMIT)) else {
+        return;
+    };
+    let count = |word: &str| outcome.stdout.lines().filter(|line| line.starts_with(word)).count();
+    let count = |word: &str| u32::try_from(count(word)).unwrap_or(u32::MAX);
+    let (passed, failed) = (count("ok "), count("FAILED "));
+    report.add(passed, failed);
+    for line in outcome.stdout.lines().filter(|line| line.starts_with("ok ") || line.starts_with("FAILED ")) {
+        println!("{line}");
+    }
+    report.check("defmt was tested", || match (outcome.status.success(), passed) {
+        (true, 1..) => Ok(()),
+        _ => fail!("{}: {}", outcome.status, stream::tail(outcome.stderr.as_bytes())),
+    });
+}
+
+/// A kernel that is not ready in time ends the run with one line.
+fn too_slow(report: &mut Report) {
+    report.check("a timeout ends in one clear line", || {
+        let mut shell = Command::new("sh");
+        shell.arg(workspace::root().join("run.sh")).args(["--headless", "--timeout", "0"]);
+        let outcome = exec::quiet(&mut shell, exec::BUILD_LIMIT)?;
+        let lines: Vec<_> = outcome.stderr.lines().collect();
+        match lines.as_slice() {
+            [line] if !outcome.status.success() && line.contains("READY") => Ok(()),
+            _ => fail!("{}, and it said: {}", outcome.status, outcome.stderr),
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arch::Transport;
+
+    #[test]
+    fn defaults_are_those_of_the_architecture() {
+        assert_eq!(defaults(Arch::X86_64).pair.transport, Transport::Pci);
+        assert_eq!(defaults(Arch::Riscv64).pair.transport, Transport::MmioLegacy);
+    }
+}
