@@ -49,11 +49,11 @@ macro_rules! __log_defmt {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! defmt_bits {
-    ($name:ident, $raw:ident) => {
+    ($name:ident) => {
         #[cfg(feature = "defmt")]
         impl defmt::Format for $name {
             fn format(&self, f: defmt::Formatter<'_>) {
-                defmt::write!(f, concat!(stringify!($name), "({:#x})"), self.bits() as $raw);
+                defmt::write!(f, "{=str}({=u128:#x})", stringify!($name), u128::from(self.bits()));
             }
         }
     };

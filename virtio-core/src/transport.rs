@@ -157,7 +157,7 @@ bitflags::bitflags! {
         const CONFIG = 2;
     }
 }
-crate::defmt_bits!(InterruptStatus, u32);
+crate::defmt_bits!(InterruptStatus);
 
 macro_rules! forward {
     ($(#[$meta:meta])* impl<$param:ident> for $target:ty) => {

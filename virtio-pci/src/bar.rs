@@ -80,7 +80,7 @@ fn all<A: ConfigAccess>(access: &A, function: FunctionAddress, count: u8) -> Res
             continue;
         }
         let found = one(access, function, index, count)?;
-        upper_half = found.is_some_and(|found| found.wide);
+        upper_half = found.as_ref().is_some_and(|found| found.wide);
         *slot = found.and_then(|found| found.info);
     }
     Ok(bars)

@@ -1,1 +1,82 @@
+//! The virtio PCI transport (VIRTIO 1.4 §4.1), and as much of PCI as it takes to get there without firmware.
+//!
+//! ```text
+//! ConfigAccess ── Ecam, LegacyPorts, AccessFns        reach configuration space
+//!      │
+//!  number_buses ─► BarAllocator ─► walk               bridges get buses, BARs get addresses, functions are found
+//!      │                            │
+//!      └──────────► PciTransport ◄──┘                 a modern virtio device: give it to a driver
+//! ```
+//!
+//! * **Configuration space** is reached through [`ConfigAccess`]: [`Ecam`] (memory-mapped, windows of any size),
+//!   [`LegacyPorts`] (0xCF8/0xCFC on x86), or [`AccessFns`] over two functions that a kernel already has. The `pci_types`
+//!   feature converts addresses.
+//! * **With firmware** (a PC), buses are numbered and BARs assigned: [`walk`] and go.
+//! * **Without** (QEMU's `virt` machines booted directly), call [`number_buses`] and [`BarAllocator::assign_all`] once,
+//!   with the [`Windows`] of the host bridge from the device tree's `ranges`.
+//! * [`PciTransport`] is the [`Transport`](virtio_core::Transport) that a device driver takes. It serves the modern interface,
+//!   of modern and transitional devices; a device with the legacy interface alone is refused by name
+//!   ([`PciError::LegacyOnly`]). Interrupts are INTx, or none.
+//!
+//! This crate has no unsafe code, needs no heap and does not panic, whatever a function or a bridge answers.
+//!
+//! # Example
+//!
+//! A walk over one bus. The configuration space is made up here; in a kernel it is `Ecam::map(hal, base, len)?`:
+//!
+//! ```
+//! use virtio_core::DeviceId;
+//! use virtio_pci::{walk, AccessFns};
+//!
+//! let access = AccessFns::new(
+//!     |function, offset| match (function.number(), offset) {
+//!         (0x0008, 0x00) => 0x1050_1af4, // 00:01.0: a virtio GPU
+//!         (0x0008, 0x08) => 0x0380_0001,
+//!         (0x0008, _) => 0,
+//!         _ => u32::MAX,
+//!     },
+//!     |_, _, _| {},
+//! );
+//!
+//! let gpu = walk(&access, 0).find(|function| function.virtio_id() == Some(DeviceId::GPU)).unwrap();
+//! assert_eq!(gpu.address.to_string(), "00:01.0");
+//! // PciTransport::new(hal, &access, gpu.address)? is what the GPU driver takes.
+//! ```
 
+#![no_std]
+#![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(test)]
+extern crate alloc;
+
+mod access;
+mod address;
+mod allocate;
+mod bar;
+mod bridge;
+pub mod caps;
+mod error;
+mod function;
+mod header;
+mod locate;
+mod notify;
+mod number;
+mod regs;
+mod transport;
+mod walk;
+mod window;
+
+#[cfg(test)]
+mod tests;
+
+pub use access::{AccessFns, ConfigAccess, Ecam, LegacyPorts};
+pub use address::FunctionAddress;
+pub use allocate::BarAllocator;
+pub use bar::{bars, BarInfo, BarKind, Bars, BARS};
+pub use error::PciError;
+pub use function::{Function, Header, VIRTIO_VENDOR};
+pub use number::number_buses;
+pub use transport::PciTransport;
+pub use walk::{functions_on, walk, BusFunctions, Walk};
+pub use window::{Window, Windows};

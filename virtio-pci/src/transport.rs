@@ -28,7 +28,9 @@ pub struct PciTransport<R: Registers, A: ConfigAccess> {
     isr: R,
     /// Where in `isr` the one byte is.
     isr_offset: usize,
+    /// The device's own configuration space, if it has one, and its length: the mapping may be longer.
     device: Option<R>,
+    device_len: usize,
     access: A,
     function: FunctionAddress,
     device_id: DeviceId,
@@ -95,12 +97,10 @@ impl<R: Registers, A: ConfigAccess> PciTransport<R, A> {
         let common = map(common)?;
         let isr_offset = isr.skip;
         let isr = map(isr)?;
-        let device = match device {
-            Some(range) => Some(ConfigSpace::new(map(range)?, range.len)),
-            None => None,
-        };
+        let device_len = device.and_then(|range| usize::try_from(range.len).ok()).unwrap_or(0);
+        let device = device.map(&mut map).transpose()?;
         let notify = Notifications::new(&common, notify, notify_multiplier, &mut map)?;
-        Ok(Self { common, notify, isr, isr_offset, device, access, function, device_id })
+        Ok(Self { common, notify, isr, isr_offset, device, device_len, access, function, device_id })
     }
 
     /// Where the function is.
@@ -113,5 +113,133 @@ impl<R: Registers, A: ConfigAccess> PciTransport<R, A> {
     #[must_use]
     pub const fn access(&self) -> &A {
         &self.access
+    }
+}
+
+impl<R: Registers, A: ConfigAccess> PciTransport<R, A> {
+    /// Selects a queue. Beyond `num_queues` some devices ignore the selection: asking there would answer for another.
+    fn select(&self, queue: QueueIndex) -> bool {
+        let exists = queue.get() < NUM_QUEUES.read(&self.common);
+        if exists {
+            QUEUE_SELECT.write(&self.common, queue.get());
+        }
+        exists
+    }
+}
+
+impl<R: Registers, A: ConfigAccess> Transport for PciTransport<R, A> {
+    fn info(&self) -> TransportInfo {
+        TransportInfo { name: "virtio-pci", version: "modern" }
+    }
+
+    fn device_id(&self) -> DeviceId {
+        self.device_id
+    }
+
+    fn status(&self) -> Status {
+        Status::from_bits_retain(DEVICE_STATUS.read(&self.common))
+    }
+
+    fn set_status(&mut self, status: Status) {
+        DEVICE_STATUS.write(&self.common, status.bits());
+    }
+
+    fn device_features(&mut self, window: u32) -> u32 {
+        DEVICE_FEATURE_SELECT.write(&self.common, window);
+        DEVICE_FEATURE.read(&self.common)
+    }
+
+    fn set_driver_features(&mut self, window: u32, bits: u32) {
+        DRIVER_FEATURE_SELECT.write(&self.common, window);
+        DRIVER_FEATURE.write(&self.common, bits);
+    }
+
+    fn queue_max_size(&mut self, queue: QueueIndex) -> u16 {
+        if self.select(queue) { QUEUE_SIZE.read(&self.common) } else { 0 }
+    }
+
+    fn enable_queue(&mut self, queue: QueueIndex, rings: &Rings) -> Result<Doorbell, Error> {
+        let common = &self.common;
+        if !self.select(queue) {
+            return Err(Incompatible::NoQueue(queue).into());
+        }
+        if QUEUE_ENABLE.read(common) != 0 {
+            return Err(Incompatible::QueueBusy(queue).into());
+        }
+        // Checked before the device learns any address.
+        let offset = self
+            .notify
+            .doorbell(QUEUE_NOTIFY_OFF.read(common))
+            .ok_or(Incompatible::DoorbellOutside(queue))?;
+        QUEUE_SIZE.write(common, rings.size);
+        QUEUE_MSIX_VECTOR.write(common, NO_VECTOR);
+        for (low, high, address) in [
+            (QUEUE_DESC_LOW, QUEUE_DESC_HIGH, rings.descriptor),
+            (QUEUE_DRIVER_LOW, QUEUE_DRIVER_HIGH, rings.driver),
+            (QUEUE_DEVICE_LOW, QUEUE_DEVICE_HIGH, rings.device),
+        ] {
+            let (low_half, high_half) = address.halves();
+            low.write(common, low_half);
+            high.write(common, high_half);
+        }
+        // Only now may the device access memory: it has been reset. Earlier, a device that someone else left running
+        // with bus mastering off (a kernel before this one) would have been let loose on its old rings.
+        enable(&self.access, self.function, COMMAND_MASTER);
+        // The device may look at the rings from now on: what they hold must be there first.
+        common.memory_before_register();
+        QUEUE_ENABLE.write(common, 1);
+        Ok(Doorbell { offset, value: u32::from(queue.get()), width: DoorbellWidth::Bits16 })
+    }
+
+    fn notify(&self, doorbell: Doorbell) {
+        self.notify.ring(doorbell);
+    }
+
+    fn ack_interrupt(&self) -> InterruptStatus {
+        // Reading clears: whoever reads gets both bits.
+        let status = InterruptStatus::from_bits_truncate(u32::from(self.isr.read8(self.isr_offset)));
+        self.isr.register_before_memory();
+        status
+    }
+
+    fn config_generation(&self) -> u32 {
+        u32::from(CONFIG_GENERATION.read(&self.common))
+    }
+
+    fn config_len(&self) -> usize {
+        self.device_len
+    }
+
+    fn read_config(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
+        let too_small = Incompatible::ConfigTooSmall { offset, len: bytes.len() };
+        check_access(offset, bytes.len(), self.device_len)?;
+        let device = self.device.as_ref().ok_or(too_small)?;
+        // Values of a back-end are those of little-endian registers: their bytes in the device's memory are these.
+        match bytes.len() {
+            1 => bytes.copy_from_slice(&device.read8(offset).to_le_bytes()),
+            2 => bytes.copy_from_slice(&device.read16(offset).to_le_bytes()),
+            _ => bytes.copy_from_slice(&device.read32(offset).to_le_bytes()),
+        }
+        Ok(())
+    }
+
+    fn write_config(&mut self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
+        let too_small = Incompatible::ConfigTooSmall { offset, len: bytes.len() };
+        check_access(offset, bytes.len(), self.device_len)?;
+        let device = self.device.as_ref().ok_or(too_small)?;
+        match *bytes {
+            [a] => device.write8(offset, a),
+            [a, b] => device.write16(offset, u16::from_le_bytes([a, b])),
+            [a, b, c, d] => device.write32(offset, u32::from_le_bytes([a, b, c, d])),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Clears bus mastering and reads it back. A function that no longer answers counts as not cut off.
+    fn cut_off(&mut self) -> bool {
+        let before = command(&self.access, self.function);
+        set_command(&self.access, self.function, before & !COMMAND_MASTER);
+        command(&self.access, self.function) & COMMAND_MASTER == 0
     }
 }

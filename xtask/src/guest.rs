@@ -1,16 +1,14 @@
 //! One running kernel: QEMU's process, the serial line and QMP, and the steps of a conversation with it.
 
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread;
+use std::os::unix::net::UnixListener;
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use crate::cli::RunOptions;
-use crate::exec::Collector;
 use crate::failure::{Context, Result, fail};
 use crate::kernel::Kernel;
 use crate::picture::Picture;
+use crate::process::Process;
 use crate::qemu::{self, Display, GPU, Sockets};
 use crate::qmp::Qmp;
 use crate::serial::{Serial, Waited};
@@ -43,18 +41,9 @@ impl Guest {
         let qmp = UnixListener::bind(&qmp_path).context("QMP socket")?;
         let sockets = Sockets { serial: &serial_path, qmp: &qmp_path };
 
-        let program = options.pair.arch.qemu();
-        let mut child = Command::new(program)
-            .args(qemu::arguments(options, &kernel.image, sockets, display))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .context(program)?;
+        let arguments = qemu::arguments(options, &kernel.image, sockets, display);
+        let mut process = Process::start(options.pair.arch.qemu(), &arguments, folder.path())?;
         let deadline = Instant::now() + options.timeout;
-        let stderr = Collector::start(child.stderr.take());
-        let watcher = watch(&child, folder.path());
-        let mut process = Process { child, stderr, watcher };
 
         let serial = Serial::start(process.accept(&serial, deadline)?, decode)?;
         let qmp = Qmp::start(process.accept(&qmp, deadline)?)?;
@@ -105,14 +94,8 @@ impl Guest {
     /// Has the kernel power itself off, and checks that it did so content.
     pub fn power_off(mut self) -> Result {
         self.type_line("off")?;
-        let status = loop {
-            if let Some(status) = self.process.child.try_wait().context("QEMU")? {
-                break status;
-            }
-            if Instant::now() >= self.deadline {
-                fail!("{}", self.time_is_up("the kernel to power off"));
-            }
-            thread::sleep(Duration::from_millis(5));
+        let Some(status) = self.process.wait(Some(self.deadline))? else {
+            fail!("{}", self.time_is_up("the kernel to power off"));
         };
         if status.code() != Some(self.success_status) {
             fail!("{}", self.ended(status, "a clean power-off"));
@@ -129,7 +112,7 @@ impl Guest {
 
     /// Waits, without a limit, until QEMU ends: by `off`, or by its window being closed.
     pub fn wait_end(mut self) -> Result {
-        let status = self.process.child.wait().context("QEMU")?;
+        let Some(status) = self.process.wait(None)? else { return Ok(()) };
         if status.code() != Some(self.success_status) && !status.success() {
             fail!("{}", self.ended(status, "a clean power-off"));
         }
@@ -191,81 +174,4 @@ impl Guest {
 pub fn time_is_up(name: &str, timeout: Duration, what: &str, received: &[u8]) -> String {
     let (seconds, said) = (timeout.as_secs(), stream::tail(received));
     format!("{name}: timed out after {seconds} s waiting for {what}; last serial lines: {said}")
-}
-
-/// QEMU itself, killed when dropped.
-#[derive(Debug)]
-struct Process {
-    child: Child,
-    stderr: Collector,
-    /// Ends QEMU when we are killed before we can.
-    watcher: Option<Child>,
-}
-
-/// Starts a shell that sleeps on a pipe of ours. Whatever kills us closes the pipe; the shell then ends QEMU and
-/// removes the sockets' folder. Where it cannot be started, only that protection is missing.
-fn watch(qemu: &Child, folder: &Path) -> Option<Child> {
-    const SCRIPT: &str = "trap '' HUP INT TERM; read -r _; kill -9 \"$1\" 2>/dev/null; rm -rf \"$2\"";
-    let mut shell = Command::new("sh");
-    shell.args(["-c", SCRIPT, "sh", &qemu.id().to_string()]).arg(folder);
-    shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().ok()
-}
-
-impl Process {
-    /// Waits for QEMU to connect to one of our sockets.
-    fn accept(&mut self, listener: &UnixListener, deadline: Instant) -> Result<UnixStream> {
-        listener.set_nonblocking(true).context("socket")?;
-        loop {
-            match listener.accept() {
-                Ok((stream, _)) => {
-                    stream.set_nonblocking(false).context("socket")?;
-                    return Ok(stream);
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error).context("waiting for QEMU to connect"),
-            }
-            if let Some(status) = self.child.try_wait().context("QEMU")? {
-                fail!("QEMU did not start ({status}){}", self.complaint());
-            }
-            if Instant::now() >= deadline {
-                fail!("QEMU did not connect in time{}", self.complaint());
-            }
-            thread::sleep(Duration::from_millis(2));
-        }
-    }
-
-    /// QEMU's status once the kernel is through: it ends any moment, or is ended.
-    fn end(&mut self) -> Result<ExitStatus> {
-        let deadline = Instant::now() + Duration::from_secs(5);
-        while Instant::now() < deadline {
-            if let Some(status) = self.child.try_wait().context("QEMU")? {
-                return Ok(status);
-            }
-            thread::sleep(Duration::from_millis(5));
-        }
-        self.child.kill().context("QEMU")?;
-        self.child.wait().context("QEMU")
-    }
-
-    /// What QEMU said on its error output.
-    fn complaint(&self) -> String {
-        let text = self.stderr.text();
-        match text.trim() {
-            "" => String::new(),
-            text => format!("; QEMU says: {text}"),
-        }
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // The watcher first: QEMU's process number may be another's once QEMU is gone.
-        if let Some(mut watcher) = self.watcher.take() {
-            let _ = watcher.kill();
-            let _ = watcher.wait();
-        }
-        // Fails only where it has already ended.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

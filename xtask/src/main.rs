@@ -17,6 +17,7 @@ mod keys;
 mod miri;
 mod picture;
 mod pixels;
+mod process;
 mod progress;
 mod qemu;
 mod qmp;

@@ -1,7 +1,7 @@
 //! This terminal as the kernel's shell, line by line.
 
 use std::collections::VecDeque;
-use std::io::{BufRead, Write};
+use std::io::{BufRead, IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
@@ -16,9 +16,12 @@ pub fn attach(serial: &Serial) -> Result {
     let expected = Arc::clone(&echo);
     // Ends with the process: nothing wakes it from waiting for a line.
     thread::spawn(move || {
+        let shows_what_is_typed = std::io::stdin().is_terminal();
         for typed in std::io::stdin().lock().lines().map_while(std::result::Result::ok) {
             let typed = format!("{typed}\n");
-            expected.lock().unwrap_or_else(PoisonError::into_inner).expect(typed.as_bytes());
+            if shows_what_is_typed {
+                expected.lock().unwrap_or_else(PoisonError::into_inner).expect(typed.as_bytes());
+            }
             if line.write_all(typed.as_bytes()).is_err() {
                 break;
             }

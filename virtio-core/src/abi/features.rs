@@ -85,12 +85,7 @@ impl Features {
     }
 }
 
-#[cfg(feature = "defmt")]
-impl defmt::Format for Features {
-    fn format(&self, f: defmt::Formatter<'_>) {
-        defmt::write!(f, "Features({=u128:#x})", self.bits());
-    }
-}
+crate::defmt_bits!(Features);
 
 #[cfg(test)]
 mod tests {

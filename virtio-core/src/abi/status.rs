@@ -22,4 +22,4 @@ bitflags::bitflags! {
         const _ = !0;
     }
 }
-crate::defmt_bits!(Status, u8);
+crate::defmt_bits!(Status);

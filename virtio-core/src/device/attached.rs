@@ -9,27 +9,27 @@ use crate::queue::{Rejected, Request};
 use crate::transport::Transport;
 use crate::{Error, Hal};
 
-/// An attachment that the device has not let go of.
-pub struct NotDetached<B> {
+/// An attachment that the device has not let go of. `E` is the error of whoever judged the device's answer.
+pub struct NotDetached<B, E = Error> {
     /// Why.
-    pub error: Error,
+    pub error: E,
     /// The attachment, which stays.
     pub attachment: Attachment<B>,
 }
 
-impl<B> fmt::Debug for NotDetached<B> {
+impl<B, E: fmt::Debug> fmt::Debug for NotDetached<B, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NotDetached").field("error", &self.error).finish_non_exhaustive()
     }
 }
 
-impl<B> fmt::Display for NotDetached<B> {
+impl<B, E: fmt::Display> fmt::Display for NotDetached<B, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the device keeps its attachment: {}", self.error)
     }
 }
 
-impl<B> core::error::Error for NotDetached<B> {
+impl<B, E: core::error::Error + 'static> core::error::Error for NotDetached<B, E> {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         Some(&self.error)
     }
@@ -47,6 +47,21 @@ impl<T: Transport, H: Hal + Clone> Device<T, H> {
             return Err(Rejected { error, payload: buffer });
         }
         guard.attachments.attach(&guard.hal, buffer).map_err(|(error, payload)| Rejected { error, payload })
+    }
+
+    /// Takes an attachment back that no request has named yet.
+    ///
+    /// # Errors
+    /// [`Misuse::NoSuchAttachment`](crate::Misuse), also once a request has named it ([`Device::detach`] is for that);
+    /// [`Error::Down`].
+    pub fn withdraw<B: 'static>(&mut self, attachment: Attachment<B>) -> Result<B, NotDetached<B>> {
+        match self.guard.parts() {
+            Ok(parts) => parts
+                .attachments
+                .withdraw(attachment)
+                .map_err(|(error, attachment)| NotDetached { error: error.into(), attachment }),
+            Err(error) => Err(NotDetached { error, attachment }),
+        }
     }
 
     /// How many entries the table of an attachment has.
@@ -109,27 +124,27 @@ impl<T: Transport, H: Hal + Clone> Device<T, H> {
     /// only when it has (a GPU: a fence).
     ///
     /// # Errors
-    /// As for [`Device::exchange`]; `refused` if `confirmed` says no. The attachment stays.
-    pub fn detach<B: 'static>(
+    /// As for [`Device::exchange`], and what `confirmed` answers. The attachment stays.
+    pub fn detach<B: 'static, E: From<Error>>(
         &mut self,
         attachment: Attachment<B>,
         queue: u16,
         header: &[u8],
         response: &mut [u8],
         limit: Duration,
-        confirmed: impl FnOnce(&[u8]) -> Result<(), Error>,
-    ) -> Result<B, NotDetached<B>> {
+        confirmed: impl FnOnce(&[u8]) -> Result<(), E>,
+    ) -> Result<B, NotDetached<B, E>> {
         let answer = self.exchange(queue, header, response, limit);
-        let proof = answer.and_then(|written| {
+        let proof = answer.map_err(E::from).and_then(|written| {
             confirmed(response.get(..written).unwrap_or_default())?;
             Ok(Detached::confirmed())
         });
         match proof {
-            Ok(proof) => self
-                .guard
-                .attachments
-                .release(attachment, &proof)
-                .map_err(|(error, attachment)| NotDetached { error: error.into(), attachment }),
+            Ok(proof) => {
+                self.guard.attachments.release(attachment, &proof).map_err(|(error, attachment)| {
+                    NotDetached { error: Error::from(error).into(), attachment }
+                })
+            }
             Err(error) => Err(NotDetached { error, attachment }),
         }
     }

@@ -10,6 +10,7 @@ mod init;
 mod live;
 mod loan;
 mod negotiate;
+mod threads;
 
 pub use attached::NotDetached;
 pub use init::{Driver, FeaturesOk, Init, QueuesReady};

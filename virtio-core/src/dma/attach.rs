@@ -15,7 +15,7 @@ use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 
-use super::lend::{Part, ReadBuffer, Stretch};
+use super::lend::{ReadBuffer, Stretch};
 use super::private::Private;
 use super::region::Region;
 use super::shared::{SharedPart, share_all};
@@ -30,6 +30,15 @@ use crate::{DeviceAddr, Error, Hal, Leaked, Misuse};
 pub struct Attachment<B> {
     id: u64,
     buffer: PhantomData<fn() -> B>,
+}
+
+impl<B> Attachment<B> {
+    /// Its number on its device: from 1, never given twice. A front-end that names what it attaches by this number cannot
+    /// mix up tokens, not even those of two devices.
+    #[must_use]
+    pub const fn id(&self) -> u64 {
+        self.id
+    }
 }
 
 impl<B> fmt::Debug for Attachment<B> {
@@ -58,16 +67,18 @@ impl<H: Hal> fmt::Debug for Attachments<H> {
     }
 }
 
-// SAFETY: Node Owned: all nodes belong to this list, wherever it moves; buffers are `'static` memory handed over by
+// SAFETY: Node Owned: all nodes belong to this list, wherever it moves; buffers are `Send`, handed over by
 // value, and nothing but this value refers to them.
-unsafe impl<H: Hal + Send> Send for Attachments<H> {}
+unsafe impl<H: Hal> Send for Attachments<H> {}
 // SAFETY: `&Attachments` gives out counts and addresses only.
-unsafe impl<H: Hal + Sync> Sync for Attachments<H> {}
+unsafe impl<H: Hal> Sync for Attachments<H> {}
 
 struct Node<H: Hal> {
     id: u64,
     /// Requests in flight that name the table of entries.
     uses: u32,
+    /// Whether any request has named it: from then on only the device can let go of it.
+    named: bool,
     next: Option<NonNull<Node<H>>>,
     buffer_type: TypeId,
     buffer: NonNull<u8>,
@@ -144,8 +155,7 @@ impl<H: Hal + Clone> Attachments<H> {
         // SAFETY: the place has room and alignment for a B (`Places`), and the value is moved there once.
         unsafe { place.cast::<ManuallyDrop<B>>().write(parked) };
         // SAFETY: the parked value is live and untouched until it leaves the node.
-        let Stretch { memory, device } = unsafe { B::region(place.cast()) };
-        let part = Part { memory, device, direction: Direction::ToDevice };
+        let stretch = unsafe { B::region(place.cast()) };
         let mut count = 0_usize;
         let accept = |shared: SharedPart| {
             let length = u32::try_from(shared.segment.len).map_err(|_| Misuse::BufferTooLong)?;
@@ -164,7 +174,7 @@ impl<H: Hal + Clone> Attachments<H> {
             Ok(())
         };
         // SAFETY: the buffer is readable and parked: nobody uses it until the node lets go.
-        let shared = unsafe { share_all(hal, &part, accept) };
+        let shared = unsafe { share_all(hal, stretch, Direction::ToDevice, accept) };
         if let Err(error) = shared {
             for index in 0..count {
                 // SAFETY: the first `count` were stored above.
@@ -180,6 +190,7 @@ impl<H: Hal + Clone> Attachments<H> {
         let node = Node {
             id,
             uses: 0,
+            named: false,
             next: self.first,
             buffer_type: TypeId::of::<B>(),
             buffer: place,
@@ -264,6 +275,7 @@ impl<H: Hal> Attachments<H> {
     pub(crate) fn retain(&mut self, id: u64) {
         if let Some(node) = self.find_id(id) {
             node.uses = node.uses.saturating_add(1);
+            node.named = true;
         }
     }
 
@@ -329,10 +341,35 @@ impl<H: Hal> Attachments<H> {
             Ok(node) if node.uses == 0 => {}
             _ => return Err((Misuse::NoSuchAttachment, token)),
         }
+        // SAFETY: the proof says that the device has let go.
+        unsafe { self.hand_back(token) }
+    }
+
+    /// Hands the buffer of an attachment back that no request has named: the device knows nothing of it.
+    ///
+    /// # Errors
+    /// [`Misuse::NoSuchAttachment`], also once a request has named it; the token comes back.
+    pub(crate) fn withdraw<B: 'static>(
+        &mut self,
+        token: Attachment<B>,
+    ) -> Result<B, (Misuse, Attachment<B>)> {
+        match self.find(&token) {
+            Ok(node) if !node.named => {}
+            _ => return Err((Misuse::NoSuchAttachment, token)),
+        }
+        // SAFETY: the device was never told of the buffer.
+        unsafe { self.hand_back(token) }
+    }
+
+    /// Takes a node apart and its buffer out.
+    ///
+    /// # Safety
+    /// The token was found to be of this list and of its type, and no device uses the buffer.
+    unsafe fn hand_back<B: 'static>(&mut self, token: Attachment<B>) -> Result<B, (Misuse, Attachment<B>)> {
         let Some(node) = self.unlink(token.id) else { return Err((Misuse::NoSuchAttachment, token)) };
-        // SAFETY: just unlinked; the proof says that the device has let go.
+        // SAFETY: just unlinked, and not used by any device.
         let parts = unsafe { Self::dissolve(node) };
-        // SAFETY: the parked buffer is of type B (`find`), is moved out once, and its pages live until `parts` drops.
+        // SAFETY: the parked buffer is of type B, is moved out once, and its pages live until `parts` drops.
         let buffer = unsafe { parts.buffer.cast::<B>().read() };
         drop(parts);
         Ok(buffer)
@@ -396,11 +433,18 @@ impl<H: Hal> Attachments<H> {
     unsafe fn dissolve(node: NonNull<Node<H>>) -> Remains<H> {
         // SAFETY: Node Owned: live, moved out of its pages once; the pages go into the answer.
         let node = unsafe { node.read() };
+        // Drawing has taken the buffer's pointer anew since it was shared: so does this.
+        // SAFETY: the function is the one of the parked buffer's type.
+        let Stretch { memory, .. } = unsafe { (node.region)(node.buffer) };
+        let mut at = 0_usize;
         for index in 0..node.count {
             // SAFETY: all `count` segments were stored.
             let shared = unsafe { load(node.segments, index) };
+            // SAFETY: segments cover the buffer in order, so `at` lies inside it.
+            let buffer = unsafe { memory.cast::<u8>().add(at) };
             // SAFETY: the device has let go, the buffer is still parked, and each segment is ended once.
-            unsafe { shared.end(&node.hal, 0) };
+            unsafe { shared.rebased(buffer).end(&node.hal, 0) };
+            at = at.saturating_add(shared.segment.len);
         }
         drop(ManuallyDrop::into_inner(node.table));
         Remains {

@@ -11,19 +11,7 @@ use core::ptr::NonNull;
 
 use super::direction::{DeviceReads, DeviceWrites};
 use super::typed::Dma;
-use crate::hal::Direction;
 use crate::{DeviceAddr, Hal};
-
-/// One buffer of a payload.
-#[derive(Clone, Copy, Debug)]
-pub struct Part {
-    /// Where the driver sees it.
-    pub memory: NonNull<[u8]>,
-    /// Where the device sees it, if it is DMA memory already; otherwise it is shared through the Hal.
-    pub device: Option<DeviceAddr>,
-    /// `ToDevice` or `FromDevice`.
-    pub direction: Direction,
-}
 
 /// Where one buffer lies.
 #[derive(Clone, Copy, Debug)]
@@ -37,20 +25,28 @@ pub struct Stretch {
 /// A value that a queue takes while the device works on its buffers.
 ///
 /// # Safety
-/// * The memory of every part stays where it is when the value is moved, and stays valid and unaliased for as long as the
-///   value exists and is not touched.
-/// * `part` answers the same for the same index each time, and with the direction that the memory allows: a part that is
-///   `FromDevice` may be written.
-/// * If `part` gives a device address, it is the address of all of that part, of memory from a live [`Dma`].
-pub unsafe trait Lend: 'static {
-    /// How many buffers there are.
-    fn parts(&self) -> usize;
+/// * The memory of every buffer stays where it is when the value is moved, and stays valid and unaliased for as long as
+///   the value exists and is not touched; a writable one may be written.
+/// * The counts do not change while the value is not touched.
+/// * If a [`Stretch`] has a device address, it is the address of all of that buffer, of memory from a live [`Dma`].
+pub unsafe trait Lend: Send + 'static {
+    /// How many buffers the device reads.
+    fn readable(&self) -> usize;
 
-    /// Buffer `index` of the value at `this`, or `None` if there is none.
+    /// How many buffers the device writes.
+    fn writable(&self) -> usize;
+
+    /// Readable buffer `index` of the value at `this`. Called once for each loan.
     ///
     /// # Safety
     /// `this` points to a live value that nobody refers to, and that is not moved or touched while the answer is used.
-    unsafe fn part(this: NonNull<Self>, index: usize) -> Option<Part>;
+    unsafe fn readable_at(this: NonNull<Self>, index: usize) -> Option<Stretch>;
+
+    /// Writable buffer `index` of the value at `this`. Called once for each loan.
+    ///
+    /// # Safety
+    /// As for [`Lend::readable_at`].
+    unsafe fn writable_at(this: NonNull<Self>, index: usize) -> Option<Stretch>;
 }
 
 /// Memory that a device may read.
@@ -58,11 +54,11 @@ pub unsafe trait Lend: 'static {
 /// # Safety
 /// As for [`Lend`], for one buffer: `region` is stable under moves of the value, readable, and writable through the
 /// value's owner.
-pub unsafe trait ReadBuffer: 'static {
+pub unsafe trait ReadBuffer: Send + 'static {
     /// The memory, and its device address if it is DMA memory.
     ///
     /// # Safety
-    /// As for [`Lend::part`].
+    /// As for [`Lend::readable_at`].
     unsafe fn region(this: NonNull<Self>) -> Stretch;
 }
 
@@ -89,64 +85,102 @@ pub struct Readable<B>(pub B);
 #[repr(transparent)]
 pub struct Writable<B>(pub B);
 
-// SAFETY: no parts at all.
+// SAFETY: no buffers at all.
 unsafe impl Lend for () {
-    fn parts(&self) -> usize {
+    fn readable(&self) -> usize {
         0
     }
-    unsafe fn part(_this: NonNull<Self>, _index: usize) -> Option<Part> {
+    fn writable(&self) -> usize {
+        0
+    }
+    unsafe fn readable_at(_this: NonNull<Self>, _index: usize) -> Option<Stretch> {
+        None
+    }
+    unsafe fn writable_at(_this: NonNull<Self>, _index: usize) -> Option<Stretch> {
         None
     }
 }
 
 // SAFETY: `ReadBuffer` promises the same for its one region; devices may only read it.
 unsafe impl<B: ReadBuffer> Lend for Readable<B> {
-    fn parts(&self) -> usize {
+    fn readable(&self) -> usize {
         1
     }
-    unsafe fn part(this: NonNull<Self>, index: usize) -> Option<Part> {
-        if index != 0 {
-            return None;
-        }
+    fn writable(&self) -> usize {
+        0
+    }
+    unsafe fn readable_at(this: NonNull<Self>, index: usize) -> Option<Stretch> {
         // SAFETY: the wrapper is transparent and the caller's promises are the ones `region` asks for.
-        let Stretch { memory, device } = unsafe { B::region(this.cast()) };
-        Some(Part { memory, device, direction: Direction::ToDevice })
+        (index == 0).then(|| unsafe { B::region(this.cast()) })
+    }
+    unsafe fn writable_at(_this: NonNull<Self>, _index: usize) -> Option<Stretch> {
+        None
     }
 }
 
 // SAFETY: `WriteBuffer` promises the same for its one region, and that it is writable.
 unsafe impl<B: WriteBuffer> Lend for Writable<B> {
-    fn parts(&self) -> usize {
+    fn readable(&self) -> usize {
+        0
+    }
+    fn writable(&self) -> usize {
         1
     }
-    unsafe fn part(this: NonNull<Self>, index: usize) -> Option<Part> {
-        if index != 0 {
-            return None;
-        }
+    unsafe fn readable_at(_this: NonNull<Self>, _index: usize) -> Option<Stretch> {
+        None
+    }
+    unsafe fn writable_at(this: NonNull<Self>, index: usize) -> Option<Stretch> {
         // SAFETY: the wrapper is transparent and the caller's promises are the ones `region` asks for.
-        let Stretch { memory, device } = unsafe { B::region(this.cast()) };
-        Some(Part { memory, device, direction: Direction::FromDevice })
+        (index == 0).then(|| unsafe { B::region(this.cast()) })
     }
 }
 
-// SAFETY: both halves promise the same for their parts, and a pair adds none.
+/// The two fields of a pair, as pointers.
+///
+/// # Safety
+/// `this` points to a live pair.
+unsafe fn fields<A, B>(this: NonNull<(A, B)>) -> (NonNull<A>, NonNull<B>) {
+    let pair = this.as_ptr();
+    // SAFETY: a live pair, so both fields are in bounds.
+    let first = unsafe { &raw mut (*pair).0 };
+    // SAFETY: as above.
+    let second = unsafe { &raw mut (*pair).1 };
+    // SAFETY: a field of a live value is not at null.
+    let first = unsafe { NonNull::new_unchecked(first) };
+    // SAFETY: as above.
+    (first, unsafe { NonNull::new_unchecked(second) })
+}
+
+// SAFETY: both halves promise the same for their buffers, and a pair adds none.
 unsafe impl<A: Lend, B: Lend> Lend for (A, B) {
-    fn parts(&self) -> usize {
-        self.0.parts().saturating_add(self.1.parts())
+    fn readable(&self) -> usize {
+        self.0.readable().saturating_add(self.1.readable())
     }
-    unsafe fn part(this: NonNull<Self>, index: usize) -> Option<Part> {
-        let pair = this.as_ptr();
-        // SAFETY: `this` points to a live pair, so both fields are in bounds.
-        let first = unsafe { &raw mut (*pair).0 };
-        // SAFETY: as above.
-        let second = unsafe { &raw mut (*pair).1 };
+    fn writable(&self) -> usize {
+        self.0.writable().saturating_add(self.1.writable())
+    }
+    unsafe fn readable_at(this: NonNull<Self>, index: usize) -> Option<Stretch> {
+        // SAFETY: the caller's promise.
+        let (first, second) = unsafe { fields(this) };
         // SAFETY: a field of a live value that nobody refers to.
-        let in_first = unsafe { &*first }.parts();
+        let in_first = unsafe { first.as_ref() }.readable();
         match index.checked_sub(in_first) {
             // SAFETY: the caller's promises hold for the field as they do for the pair.
-            None => unsafe { A::part(NonNull::new(first)?, index) },
+            None => unsafe { A::readable_at(first, index) },
             // SAFETY: likewise.
-            Some(rest) => unsafe { B::part(NonNull::new(second)?, rest) },
+            Some(rest) => unsafe { B::readable_at(second, rest) },
+        }
+    }
+    unsafe fn writable_at(this: NonNull<Self>, index: usize) -> Option<Stretch> {
+        // SAFETY: the caller's promise.
+        let (first, second) = unsafe { fields(this) };
+        // SAFETY: a field of a live value that nobody refers to.
+        let in_first = unsafe { first.as_ref() }.writable();
+        match index.checked_sub(in_first) {
+            // SAFETY: the caller's promises hold for the field as they do for the pair.
+            None => unsafe { A::writable_at(first, index) },
+            // SAFETY: likewise.
+            Some(rest) => unsafe { B::writable_at(second, rest) },
         }
     }
 }
@@ -183,16 +217,19 @@ unsafe impl<H: Hal + 'static, D: DeviceReads> ReadBuffer for Dma<[u8], H, D> {
 /// A DMA region that the device writes, as a payload of its own: its direction is in its type.
 // SAFETY: DMA pages do not move with the value that owns them; the direction allows the device to write.
 unsafe impl<H: Hal + 'static> Lend for Dma<[u8], H, super::direction::FromDevice> {
-    fn parts(&self) -> usize {
+    fn readable(&self) -> usize {
+        0
+    }
+    fn writable(&self) -> usize {
         1
     }
-    unsafe fn part(this: NonNull<Self>, index: usize) -> Option<Part> {
-        if index != 0 {
-            return None;
-        }
+    unsafe fn readable_at(_this: NonNull<Self>, _index: usize) -> Option<Stretch> {
+        None
+    }
+    unsafe fn writable_at(this: NonNull<Self>, index: usize) -> Option<Stretch> {
         // SAFETY: `this` points to a live value that nobody refers to.
         let dma = unsafe { this.as_ref() };
-        Some(Part { memory: dma.raw(), device: Some(dma.paddr()), direction: Direction::FromDevice })
+        (index == 0).then(|| Stretch { memory: dma.raw(), device: Some(dma.paddr()) })
     }
 }
 

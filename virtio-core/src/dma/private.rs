@@ -18,9 +18,9 @@ pub(crate) struct Private<H: Hal> {
 }
 
 // SAFETY: Private Owned: the memory belongs to this value, wherever it moves; the Hal moves with it.
-unsafe impl<H: Hal + Send> Send for Private<H> {}
+unsafe impl<H: Hal> Send for Private<H> {}
 // SAFETY: `&Private` gives out an address only.
-unsafe impl<H: Hal + Sync> Sync for Private<H> {}
+unsafe impl<H: Hal> Sync for Private<H> {}
 
 impl<H: Hal> Private<H> {
     /// Allocates and zeroes enough pages for `bytes`.

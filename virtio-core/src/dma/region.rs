@@ -20,9 +20,9 @@ pub(crate) struct Region<H: Hal> {
 }
 
 // SAFETY: Region Owned: the memory belongs to this value, wherever it moves; the Hal moves with it.
-unsafe impl<H: Hal + Send> Send for Region<H> {}
+unsafe impl<H: Hal> Send for Region<H> {}
 // SAFETY: `&Region` gives out addresses only.
-unsafe impl<H: Hal + Sync> Sync for Region<H> {}
+unsafe impl<H: Hal> Sync for Region<H> {}
 
 impl<H: Hal> Region<H> {
     /// Allocates and zeroes enough pages for `bytes`.

@@ -6,7 +6,7 @@
 
 use core::ptr::NonNull;
 
-use super::lend::Part;
+use super::lend::Stretch;
 use crate::hal::{Direction, Segment};
 use crate::{DeviceAddr, Error, Hal, HalError, Leaked};
 
@@ -38,6 +38,11 @@ impl SharedPart {
         }
     }
 
+    /// The same segment, with the buffer's pointer taken anew.
+    pub(crate) fn rebased(self, buffer: NonNull<u8>) -> Self {
+        Self { buffer: self.buffer.and(Some(buffer)), ..self }
+    }
+
     /// Tells the Hal that the segment is lost.
     pub(crate) fn leak<H: Hal + ?Sized>(&self, hal: &H) {
         if self.buffer.is_some() {
@@ -46,10 +51,10 @@ impl SharedPart {
     }
 }
 
-/// Shares all of `part`, giving each segment to `accept`. DMA memory is one segment and is not shared.
+/// Shares all of the stretch, giving each segment to `accept`. DMA memory is one segment and is not shared.
 ///
 /// # Safety
-/// The part's memory is valid as its direction says, and used by nobody else until each segment that `accept` took is
+/// The memory is valid as `direction` says, and used by nobody else until each segment that `accept` took is
 /// ended.
 ///
 /// # Errors
@@ -57,24 +62,25 @@ impl SharedPart {
 /// end.
 pub(crate) unsafe fn share_all<H: Hal + ?Sized>(
     hal: &H,
-    part: &Part,
+    stretch: Stretch,
+    direction: Direction,
     mut accept: impl FnMut(SharedPart) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let len = part.memory.len();
+    let len = stretch.memory.len();
     if len == 0 {
         return Ok(());
     }
-    if let Some(device) = part.device {
-        return accept(SharedPart::direct(device, len, part.direction));
+    if let Some(device) = stretch.device {
+        return accept(SharedPart::direct(device, len, direction));
     }
-    let base = part.memory.cast::<u8>();
+    let base = stretch.memory.cast::<u8>();
     let mut done = 0_usize;
     while let Some(rest) = len.checked_sub(done).filter(|rest| *rest > 0) {
         // SAFETY: `done < len`, so the pointer stays inside the buffer.
         let start = unsafe { base.add(done) };
         // SAFETY: a non-empty rest of a buffer for which the caller promises what `share` asks for.
-        let segment = unsafe { hal.share(NonNull::slice_from_raw_parts(start, rest), part.direction) }?;
-        let shared = SharedPart { segment, buffer: Some(start), direction: part.direction };
+        let segment = unsafe { hal.share(NonNull::slice_from_raw_parts(start, rest), direction) }?;
+        let shared = SharedPart { segment, buffer: Some(start), direction };
         let sane = segment.len > 0 && segment.len <= rest;
         let taken = if sane { accept(shared) } else { Err(HalError::BrokenContract.into()) };
         if let Err(error) = taken {

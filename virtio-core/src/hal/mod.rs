@@ -146,8 +146,9 @@ impl core::error::Error for HalError {}
 /// * **No unwinding** out of `dma_dealloc`, `private_dealloc`, `unshare`, `unmap_mmio` and `leaked`.
 /// * `page_size` is a power of two, at least 4096, and never changes.
 ///
-/// All methods may be called from any thread that a driver lives on; an implementation with state locks it.
-pub unsafe trait Hal {
+/// `Send + Sync`, because a driver moves between CPUs and its queues may live on several: an implementation with state
+/// locks it.
+pub unsafe trait Hal: Send + Sync {
     /// Allocates `pages` contiguous pages that the device can reach. Contents are arbitrary; callers zero them.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use crate::{DeviceAddr, PhysAddr};
 ///
 /// # Safety
 /// `alloc` hands out contiguous, page-aligned frames of ordinary memory that nobody else uses until `free`.
-pub unsafe trait Frames {
+pub unsafe trait Frames: Send + Sync {
     /// Allocates `count` contiguous frames; the physical address of the first.
     fn alloc(&self, count: NonZeroUsize) -> Option<PhysAddr>;
 

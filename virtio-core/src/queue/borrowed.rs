@@ -5,7 +5,7 @@ use core::ptr::NonNull;
 
 use super::Queue;
 use super::split::Token;
-use crate::dma::Part;
+use crate::dma::Stretch;
 use crate::hal::Direction;
 use crate::{Error, Hal};
 
@@ -24,15 +24,18 @@ impl<H: Hal> Queue<H> {
         let head = self.begin()?;
         let mut built = Ok(());
         for slice in readable {
-            let part = Part { memory: NonNull::from(*slice), device: None, direction: Direction::ToDevice };
-            // SAFETY: the caller's promise; a shared slice is readable, which is all the direction needs.
-            built = built.and_then(|()| unsafe { self.slots.push_part(hal, head, &part) });
+            let stretch = Stretch { memory: NonNull::from(*slice), device: None };
+            built = built.and_then(|()| {
+                // SAFETY: the caller's promise; a shared slice is readable, which is all the direction needs.
+                unsafe { self.slots.push_stretch(hal, head, stretch, Direction::ToDevice) }
+            });
         }
         for slice in writable.iter_mut() {
-            let part =
-                Part { memory: NonNull::from(&mut **slice), device: None, direction: Direction::FromDevice };
-            // SAFETY: the caller's promise; an exclusive slice is writable.
-            built = built.and_then(|()| unsafe { self.slots.push_part(hal, head, &part) });
+            let stretch = Stretch { memory: NonNull::from(&mut **slice), device: None };
+            built = built.and_then(|()| {
+                // SAFETY: the caller's promise; an exclusive slice is writable.
+                unsafe { self.slots.push_stretch(hal, head, stretch, Direction::FromDevice) }
+            });
         }
         match built.and_then(|()| self.push_back(head, 0)) {
             Ok(()) => Ok(self.commit(head, 0)),

@@ -11,7 +11,7 @@
 #![expect(unsafe_code, reason = "ends sharing exactly when the device is done")]
 
 use super::slots::{DescriptorShadow, Head, Parked, Slots, State};
-use crate::dma::{Lend, Part, SharedPart, Stopped, share_all};
+use crate::dma::{Lend, SharedPart, Stopped, Stretch, share_all};
 use crate::hal::Direction;
 use crate::{Error, Hal, Misbehaved, Misuse, QueueIndex};
 
@@ -88,33 +88,38 @@ impl<H: Hal> Slots<H> {
         Ok(())
     }
 
-    /// Shares the parts of the parked payload that go one way, and appends them.
+    /// Shares the first `count` buffers of the parked payload that go in `direction`, and appends them.
     pub(super) fn push_payload<P: Lend>(
         &mut self,
         hal: &H,
         head: u16,
-        parts: usize,
+        count: usize,
         direction: Direction,
     ) -> Result<(), Error> {
-        for index in 0..parts {
-            let Some(part) = self.part::<P>(head, index) else { continue };
-            if part.direction == direction {
+        for at in 0..count {
+            if let Some(stretch) = self.stretch::<P>(head, direction, at) {
                 // SAFETY: the payload is parked (I-LOAN): its memory stays valid and unused until it is unparked, and
                 // State Honest ends every segment before that.
-                unsafe { self.push_part(hal, head, &part) }?;
+                unsafe { self.push_stretch(hal, head, stretch, direction) }?;
             }
         }
         Ok(())
     }
 
-    /// Shares a part and appends its segments.
+    /// Shares a buffer and appends its segments.
     ///
     /// # Safety
-    /// The part's memory is valid as its direction says, and used by nobody else until the request is settled,
-    /// abandoned or released after a confirmed reset.
-    pub(super) unsafe fn push_part(&mut self, hal: &H, head: u16, part: &Part) -> Result<(), Error> {
+    /// The memory is valid as `direction` says, and used by nobody else until the request is settled, abandoned or
+    /// released after a confirmed reset.
+    pub(super) unsafe fn push_stretch(
+        &mut self,
+        hal: &H,
+        head: u16,
+        stretch: Stretch,
+        direction: Direction,
+    ) -> Result<(), Error> {
         // SAFETY: passed on; every segment that `push` takes is ended with the request (State Honest).
-        unsafe { share_all(hal, part, |shared| self.push(head, shared)) }
+        unsafe { share_all(hal, stretch, direction, |shared| self.push(head, shared)) }
     }
 
     /// Gives a request up before the device was told: ends its segments and frees its descriptors.

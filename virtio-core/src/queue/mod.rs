@@ -22,6 +22,58 @@
 //!   length clamped to what was posted. A violated ring invariant breaks the queue; nothing panics.
 //! * **I-ORDER**: descriptors, ring entry, index, full barrier, suppression field; index, acquire, element.
 //! * **I-LOAN**: no safe call returns while the device still holds memory that the caller gets back.
+//!
+//! # What does not compile
+//! Using a buffer after it was lent:
+//!
+//! ```compile_fail,E0382
+//! use virtio_core::{dma::Writable, queue::{Port, Request}, Hal, Transport};
+//! fn no<T: Transport, H: Hal>(port: &mut Port<'_, Writable<&'static mut [u8]>, T, H>, buffer: &'static mut [u8]) {
+//!     let token = port.submit(Request::new(Writable(buffer)));
+//!     buffer[0] = 1;
+//! }
+//! ```
+//!
+//! Lending a borrow that could end while the device writes:
+//!
+//! ```compile_fail,E0597
+//! use virtio_core::{dma::Writable, queue::{Port, Request}, Hal, Transport};
+//! fn no<T: Transport, H: Hal>(port: &mut Port<'_, Writable<&'static mut [u8]>, T, H>) {
+//!     let mut local = [0; 512];
+//!     let token = port.submit(Request::new(Writable(&mut local[..])));
+//! }
+//! ```
+//!
+//! Swapping the queues of two devices, to drop one and keep the other's rings:
+//!
+//! ```compile_fail,E0616
+//! use virtio_core::{device::Device, Hal, Transport};
+//! fn no<T: Transport, H: Hal + Clone>(a: &mut Device<T, H>, b: &mut Device<T, H>) {
+//!     let (a, b) = (a.port::<()>(0).unwrap(), b.port::<()>(0).unwrap());
+//!     core::mem::swap(a.queue, b.queue);
+//! }
+//! ```
+//!
+//! Keeping a port when its device is gone:
+//!
+//! ```compile_fail,E0505
+//! use virtio_core::{device::Device, Hal, Transport};
+//! fn no<T: Transport, H: Hal + Clone>(mut device: Device<T, H>) {
+//!     let mut port = device.port::<()>(0).unwrap();
+//!     drop(device);
+//!     port.kick();
+//! }
+//! ```
+//!
+//! Ignoring what enabling interrupts has to say:
+//!
+//! ```compile_fail
+//! #![deny(unused_must_use)]
+//! use virtio_core::{queue::Port, Hal, Transport};
+//! fn no<T: Transport, H: Hal>(port: &mut Port<'_, (), T, H>) {
+//!     port.enable_interrupts();
+//! }
+//! ```
 
 mod area;
 mod borrowed;

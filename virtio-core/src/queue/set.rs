@@ -20,10 +20,10 @@ pub(crate) struct QueueSet<H: Hal> {
 }
 
 // SAFETY: the queues lie in pages that this value owns; each is made of regions and pages that are `Send`, and of
-// payloads that are `'static` memory handed over by value and touched through this value alone.
-unsafe impl<H: Hal + Send> Send for QueueSet<H> {}
+// payloads that are `Send`, handed over by value and touched through this value alone.
+unsafe impl<H: Hal> Send for QueueSet<H> {}
 // SAFETY: `&QueueSet` gives out numbers only.
-unsafe impl<H: Hal + Sync> Sync for QueueSet<H> {}
+unsafe impl<H: Hal> Sync for QueueSet<H> {}
 
 impl<H: Hal> QueueSet<H> {
     pub(crate) const fn empty() -> Self {

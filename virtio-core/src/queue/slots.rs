@@ -15,7 +15,7 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
-use crate::dma::{Lend, Part, Private, SharedPart};
+use crate::dma::{Lend, Private, SharedPart, Stretch};
 use crate::hal::Direction;
 use crate::{DeviceAddr, Error, Hal, Misuse, QueueSize};
 
@@ -135,6 +135,11 @@ pub(super) struct Slots<H: Hal> {
     /// Owns the memory that the pointers lead into.
     _pages: Private<H>,
 }
+
+// SAFETY: the records lie in pages that this value owns; payloads are `Send` (`Lend`) and handed over by value.
+unsafe impl<H: Hal> Send for Slots<H> {}
+// SAFETY: `&Slots` gives out copies of plain records only.
+unsafe impl<H: Hal> Sync for Slots<H> {}
 
 impl<H: Hal> fmt::Debug for Slots<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -286,14 +291,26 @@ impl<H: Hal> Slots<H> {
         }
     }
 
-    /// Part `part` of the payload in place `index`. Taken after parking (I-LOAN).
-    pub(super) fn part<P: Lend>(&mut self, index: u16, part: usize) -> Option<Part> {
+    /// Buffer `at` of the payload in place `index`, of those that go in `direction`. Taken after parking, once (I-LOAN).
+    pub(super) fn stretch<P: Lend>(
+        &mut self,
+        index: u16,
+        direction: Direction,
+        at: usize,
+    ) -> Option<Stretch> {
         let parked = self.parked_mut().get(usize::from(index)).copied().unwrap_or(false);
         if !parked || !self.kind.is::<P>() {
             return None;
         }
-        // SAFETY: Parked Once: a live P is there, nobody refers to it, and it is neither moved nor touched until it is
-        // unparked, which needs the device to be done.
-        unsafe { P::part(self.place(index).cast(), part) }
+        let place = self.place(index).cast::<P>();
+        // Parked Once: a live P is there, nobody refers to it, and it is neither moved nor touched until it is unparked,
+        // which needs the device to be done.
+        if direction.device_writes() {
+            // SAFETY: as above.
+            unsafe { P::writable_at(place, at) }
+        } else {
+            // SAFETY: as above.
+            unsafe { P::readable_at(place, at) }
+        }
     }
 }

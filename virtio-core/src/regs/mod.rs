@@ -29,6 +29,8 @@
 mod barrier;
 mod mapped;
 mod native;
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+mod port;
 
 use core::marker::PhantomData;
 
@@ -37,6 +39,8 @@ pub use barrier::BarrierClass;
 pub(crate) use barrier::device_barrier;
 pub use mapped::Mapped;
 pub use native::NativeRegs;
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+pub use port::PortRegs;
 pub use volatile_register::{RO, RW, WO};
 
 /// A back-end that reaches one block of device registers.

@@ -14,9 +14,9 @@ use toolchain::Toolchain;
 
 /// Has everything ready to build and run kernels of `arch`; returns how to build them.
 pub fn ensure(arch: Arch) -> Result<Toolchain> {
-    let toolchain = toolchain::ensure(arch.target())?;
+    // QEMU first: where nothing may be installed, nothing is fetched in vain.
     ensure_qemu(arch)?;
-    Ok(toolchain)
+    toolchain::ensure(arch.target())
 }
 
 /// Has QEMU for `arch`, firmware included.

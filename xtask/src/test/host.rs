@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::exec::{self, BUILD_LIMIT};
-use crate::failure::{Result, fail};
+use crate::failure::fail;
 use crate::report::Report;
 use crate::workspace;
 
@@ -16,25 +16,21 @@ pub fn run(report: &mut Report) {
     }
 }
 
-/// Runs a `cargo test` and counts the single tests it ran, and the run itself.
+/// Runs a `cargo test` and counts the single tests it ran; if it came to none, the run itself has failed.
 pub fn count(report: &mut Report, cargo: &mut Command, name: &str) {
     let mut tests = (0, 0);
-    report.check(name, || {
-        let outcome = exec::run(cargo, name, BUILD_LIMIT)?;
+    let outcome = exec::run(cargo, name, BUILD_LIMIT).and_then(|outcome| {
         tests = results(&outcome.stdout);
-        outcome.success(name)?;
-        none_is_nothing(tests)
+        outcome.success(name)
     });
     let (passed, failed) = tests;
-    println!("        {passed} tests passed, {failed} failed");
     report.add(passed, failed);
-}
-
-fn none_is_nothing((passed, failed): (u32, u32)) -> Result {
-    if passed + failed == 0 {
-        fail!("no test ran");
+    match outcome {
+        Ok(_) if passed > 0 => println!("ok      {name}: {passed} tests"),
+        Err(_) if failed > 0 => println!("FAILED  {name}: {failed} of {} tests", passed + failed),
+        Ok(_) => report.check(name, || fail!("no test ran")),
+        Err(failure) => report.check(name, || Err(failure)),
     }
-    Ok(())
 }
 
 /// The sums over all lines of the form `test result: ok. 12 passed; 0 failed; …`.

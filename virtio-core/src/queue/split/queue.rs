@@ -138,7 +138,7 @@ impl<H: Hal> SplitQueue<H> {
             Ok(head) => head,
             Err(error) => return Err((error, payload)),
         };
-        let parts = payload.parts();
+        let (readable, writable) = (payload.readable(), payload.writable());
         let parked = match self.slots.park(head, payload) {
             Ok(parked) => parked,
             Err(payload) => {
@@ -147,8 +147,8 @@ impl<H: Hal> SplitQueue<H> {
             }
         };
         let built = self.push_front(head, header, entries).and_then(|()| {
-            self.slots.push_payload::<P>(hal, head, parts, Direction::ToDevice)?;
-            self.slots.push_payload::<P>(hal, head, parts, Direction::FromDevice)?;
+            self.slots.push_payload::<P>(hal, head, readable, Direction::ToDevice)?;
+            self.slots.push_payload::<P>(hal, head, writable, Direction::FromDevice)?;
             self.push_back(head, response)
         });
         match built {

@@ -1,0 +1,201 @@
+//! The driver (VIRTIO 1.4 §5.8.5, §5.8.6).
+
+use virtio_core::device::{Device, Init, NotStopped, Wanted};
+use virtio_core::queue::{QueueSpec, Request};
+use virtio_core::transport::{InterruptStatus, TransportInfo};
+use virtio_core::{DeviceId, Features, Hal, Transport};
+use zerocopy::IntoBytes;
+
+use crate::Error;
+use crate::abi::{self, EVENT_LEN, EVENT_QUEUE, STATUS_QUEUE, select};
+use crate::config::{AbsInfo, Bits, DeviceIds, Text, Window};
+use crate::event::{EventType, InputEvent};
+
+/// Events that may wait for a kernel that is busy. A key stroke is four.
+const EVENTS: u16 = 64;
+/// LED changes under way.
+const STATUSES: u16 = 8;
+/// Emptied buffers are handed back this many at a time, or when no more events wait.
+const BATCH: u16 = 16;
+
+/// A keyboard, mouse, tablet or other input device.
+#[derive(Debug)]
+pub struct Input<T: Transport, H: Hal + Clone> {
+    device: Device<T, H>,
+    /// Event buffers that are not with the device.
+    missing: u16,
+    /// Event buffers that were added, but not shown to the device yet.
+    added: u16,
+}
+
+impl<T: Transport, H: Hal + Clone> Input<T, H> {
+    /// Brings the device up; from here on it collects events.
+    ///
+    /// # Errors
+    /// [`Error::Core`]: it is no input device, it lacks a queue, it refuses its features, it does not reset, or the
+    /// platform has no memory. The device is reset then.
+    pub fn new(transport: T, hal: H) -> Result<Self, Error> {
+        let mut init = Init::start(transport, hal, DeviceId::INPUT)?
+            .negotiate(&Wanted::default())?
+            .queues(&[
+                QueueSpec::new::<()>(EVENT_QUEUE, EVENTS).response(EVENT_LEN),
+                QueueSpec::new::<()>(STATUS_QUEUE, STATUSES).header(EVENT_LEN),
+            ])?;
+        for _ in 0..init.queue_size(EVENT_QUEUE) {
+            init.prefill(EVENT_QUEUE, buffer()).map_err(virtio_core::Error::from)?;
+        }
+        Ok(Self { device: init.live()?, missing: 0, added: 0 })
+    }
+
+    /// The features negotiated. The device type has none of its own (VIRTIO 1.4 §5.8.3).
+    #[must_use]
+    pub fn features(&self) -> Features {
+        self.device.features()
+    }
+
+    /// How the device is reached.
+    ///
+    /// # Errors
+    /// [`Error::Core`].
+    pub fn transport_info(&self) -> Result<TransportInfo, Error> {
+        Ok(self.device.transport_info()?)
+    }
+
+    /// The device's name; empty if it has none.
+    ///
+    /// # Errors
+    /// [`Error::AnswerTooLong`]; [`Error::Core`].
+    pub fn name(&mut self) -> Result<Text, Error> {
+        Window(&mut self.device).text(select::ID_NAME)
+    }
+
+    /// The device's serial number; empty if it has none.
+    ///
+    /// # Errors
+    /// As for [`Input::name`].
+    pub fn serial(&mut self) -> Result<Text, Error> {
+        Window(&mut self.device).text(select::ID_SERIAL)
+    }
+
+    /// The device's numbers; `None` if it has none.
+    ///
+    /// # Errors
+    /// [`Error::AnswerTooShort`]; otherwise as for [`Input::name`].
+    pub fn ids(&mut self) -> Result<Option<DeviceIds>, Error> {
+        Window(&mut self.device).ids()
+    }
+
+    /// The device's properties, by evdev's `INPUT_PROP_` numbers.
+    ///
+    /// # Errors
+    /// As for [`Input::name`].
+    pub fn properties(&mut self) -> Result<Bits, Error> {
+        Window(&mut self.device).properties()
+    }
+
+    /// Which events of a type the device can send, or, for LEDs and sounds, receive. Empty if none.
+    ///
+    /// # Errors
+    /// As for [`Input::name`].
+    pub fn supports(&mut self, kind: EventType) -> Result<Bits, Error> {
+        Window(&mut self.device).codes(kind)
+    }
+
+    /// The range of an absolute axis; `None` if the device has no such axis.
+    ///
+    /// # Errors
+    /// As for [`Input::ids`].
+    pub fn abs_info(&mut self, axis: u16) -> Result<Option<AbsInfo>, Error> {
+        Window(&mut self.device).abs_info(axis)
+    }
+
+    /// The next event, or `None` when none waits. Does not block.
+    ///
+    /// # Errors
+    /// [`Error::ShortEvent`]: that event is dropped, the next call goes on with the one after it. [`Error::Core`] if the
+    /// device broke the queue's rules.
+    pub fn next_event(&mut self) -> Result<Option<InputEvent>, Error> {
+        let mut port = self.device.port::<()>(EVENT_QUEUE)?;
+        let event = match port.poll()? {
+            None => None,
+            Some(done) => {
+                self.missing = self.missing.saturating_add(1);
+                let written = done.written();
+                Some(done.response::<abi::Event>().map_err(|_| Error::ShortEvent { written }))
+            }
+        };
+        // What cannot be added now is tried again with the next event.
+        while self.missing > 0 && port.add(buffer()).is_ok() {
+            self.missing = self.missing.saturating_sub(1);
+            self.added = self.added.saturating_add(1);
+        }
+        if self.added >= BATCH || (self.added > 0 && event.is_none()) {
+            port.publish();
+            port.kick();
+            self.added = 0;
+        }
+        event.transpose().map(|event| event.map(InputEvent::from_wire))
+    }
+
+    /// Switches an LED, by evdev's `LED_` number. Returns at once.
+    ///
+    /// # Errors
+    /// As for [`Input::send`].
+    pub fn set_led(&mut self, led: u16, on: bool) -> Result<(), Error> {
+        self.send(InputEvent { kind: EventType::LED, code: led, value: u32::from(on) })
+    }
+
+    /// Sends the device an event: an LED, a sound, a repetition rate. Returns at once.
+    ///
+    /// # Errors
+    /// [`Error::Core`] with [`Misuse::QueueFull`](virtio_core::Misuse) while the device has not taken earlier ones; or if
+    /// it broke the queue's rules.
+    pub fn send(&mut self, event: InputEvent) -> Result<(), Error> {
+        let mut port = self.device.port::<()>(STATUS_QUEUE)?;
+        // Frees the places of those that were taken.
+        while port.poll()?.is_some() {}
+        let wire = event.to_wire();
+        port.submit(Request::new(()).header(wire.as_bytes())).map_err(virtio_core::Error::from)?;
+        Ok(())
+    }
+
+    /// Asks for an interrupt with the next event. Answers whether one waits *already*: fetch it then, for there may be no
+    /// interrupt for it.
+    ///
+    /// # Errors
+    /// [`Error::Core`].
+    #[must_use = "an event that waits already may bring no interrupt"]
+    pub fn enable_interrupts(&mut self) -> Result<bool, Error> {
+        Ok(self.device.port::<()>(EVENT_QUEUE)?.enable_interrupts())
+    }
+
+    /// Asks for no interrupts, which is how the device starts. One may come all the same.
+    ///
+    /// # Errors
+    /// [`Error::Core`].
+    pub fn disable_interrupts(&mut self) -> Result<(), Error> {
+        self.device.port::<()>(EVENT_QUEUE)?.disable_interrupts();
+        Ok(())
+    }
+
+    /// Reads why the device interrupts and acknowledges it. Fetch events after it, not before.
+    ///
+    /// # Errors
+    /// [`Error::Core`], also if the device asks to be reset.
+    pub fn ack_interrupt(&mut self) -> Result<InterruptStatus, Error> {
+        Ok(self.device.ack_interrupt()?)
+    }
+
+    /// Resets the device, frees its memory and gives the transport back.
+    ///
+    /// # Errors
+    /// [`NotStopped`] if the device does not confirm its reset.
+    pub fn dismantle(self) -> Result<T, NotStopped<Option<T>>> {
+        self.device.dismantle()
+    }
+}
+
+/// Room for one event.
+fn buffer() -> Request<'static, ()> {
+    Request::new(()).response(EVENT_LEN)
+}

@@ -1,0 +1,75 @@
+//! Doorbells (VIRTIO 1.4 §4.1.4.4): computed and checked once for each queue, then one write each.
+
+use virtio_core::regs::Registers;
+use virtio_core::transport::{Doorbell, DoorbellWidth};
+use virtio_core::HalError;
+
+use crate::locate::Range;
+use crate::regs::{NUM_QUEUES, QUEUE_NOTIFY_OFF, QUEUE_SELECT};
+
+/// A doorbell is 16 bits wide.
+const WIDTH: u64 = 2;
+/// Queues whose doorbells are looked up before mapping. A device with more has said something absurd.
+const MAX_QUEUES: u16 = 4096;
+
+/// The notification structure.
+#[derive(Debug)]
+pub(crate) struct Notifications<R> {
+    regs: R,
+    /// Bytes of `regs` before the structure.
+    skip: usize,
+    /// Bytes of the structure that are mapped.
+    len: u64,
+    multiplier: u32,
+}
+
+impl<R: Registers> Notifications<R> {
+    /// Maps as much of the structure as the doorbells of the device's queues take: with a page for each queue a device
+    /// may offer megabytes and use two pages of them.
+    pub(crate) fn new(
+        common: &R,
+        whole: Range,
+        multiplier: u32,
+        map: impl FnOnce(Range) -> Result<R, HalError>,
+    ) -> Result<Self, HalError> {
+        let mut needed = WIDTH;
+        for queue in 0..NUM_QUEUES.read(common).min(MAX_QUEUES) {
+            QUEUE_SELECT.write(common, queue);
+            let end = start(QUEUE_NOTIFY_OFF.read(common), multiplier).saturating_add(WIDTH);
+            // A doorbell outside is refused when its queue is enabled, and must not make the mapping longer.
+            if end <= whole.len {
+                needed = needed.max(end);
+            }
+        }
+        let range = Range { len: needed.min(whole.len), ..whole };
+        Ok(Self { regs: map(range)?, skip: range.skip, len: range.len, multiplier })
+    }
+
+    /// Where the doorbell of a queue is, if all of it lies in the structure.
+    pub(crate) fn doorbell(&self, notify_off: u16) -> Option<usize> {
+        let start = start(notify_off, self.multiplier);
+        if start.checked_add(WIDTH)? > self.len {
+            return None;
+        }
+        let offset = usize::try_from(start).ok()?.checked_add(self.skip)?;
+        // An odd multiplier makes doorbells that no 16-bit access can reach.
+        (offset % 2 == 0).then_some(offset)
+    }
+
+    /// One write, behind a barrier.
+    pub(crate) fn ring(&self, doorbell: Doorbell) {
+        self.regs.memory_before_register();
+        match doorbell.width {
+            DoorbellWidth::Bits16 => {
+                let [a, b, ..] = doorbell.value.to_le_bytes();
+                self.regs.write16(doorbell.offset, u16::from_le_bytes([a, b]));
+            }
+            DoorbellWidth::Bits32 => self.regs.write32(doorbell.offset, doorbell.value),
+        }
+    }
+}
+
+/// Bytes from the start of the structure. 16 bits times 32 bits fit.
+fn start(notify_off: u16, multiplier: u32) -> u64 {
+    u64::from(notify_off).saturating_mul(u64::from(multiplier))
+}

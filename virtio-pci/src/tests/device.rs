@@ -1,0 +1,122 @@
+//! A modern device: a BAR whose registers are recorded, mapped piece by piece.
+
+use alloc::vec::Vec;
+use core::cell::RefCell;
+
+use virtio_core::regs::Registers;
+use virtio_core::{HalError, PhysAddr};
+
+use super::bench::{Access, Bench};
+use super::machine::Machine;
+use crate::{FunctionAddress, PciError, PciTransport, Windows};
+
+/// Where `Machine::add_gpu` has its BAR.
+pub(super) const BAR: u64 = 0x4000_0000;
+pub(super) const ISR: usize = 0x1000;
+pub(super) const DEVICE: usize = 0x2000;
+pub(super) const NOTIFY: usize = 0x3000;
+
+/// What is behind BAR 4. Offsets in the trace are offsets in the BAR.
+pub(super) struct Device {
+    pub(super) bench: Bench,
+    /// `queue_notify_off` of each queue.
+    pub(super) notify_offs: Vec<u16>,
+    /// What was mapped: offset in the BAR, and length.
+    pub(super) maps: RefCell<Vec<(usize, usize)>>,
+}
+
+impl Device {
+    /// A device with as many queues as there are notification offsets.
+    pub(super) fn new(notify_offs: &[u16]) -> Self {
+        let bench = Bench::sized(0x4000);
+        let queues = u16::try_from(notify_offs.len()).unwrap();
+        bench.put(0x12, &queues.to_le_bytes());
+        Self { bench, notify_offs: notify_offs.into(), maps: RefCell::default() }
+    }
+
+    /// What was done to the registers since the last call.
+    pub(super) fn take(&self) -> Vec<Access> {
+        self.bench.take()
+    }
+
+    /// Maps from BAR 4 at `base`.
+    pub(super) fn map(&self, base: u64, address: PhysAddr, len: usize) -> Result<View<'_>, HalError> {
+        assert_eq!(address.get() % 4, 0);
+        let start = usize::try_from(address.get() - base).unwrap();
+        if start + len > self.bench.len() {
+            return Err(HalError::CannotMap);
+        }
+        self.maps.borrow_mut().push((start, len));
+        Ok(View { device: self, start, len })
+    }
+
+    pub(super) fn open<'a>(
+        &'a self,
+        machine: &'a Machine,
+        function: FunctionAddress,
+        windows: Option<&Windows>,
+    ) -> Result<PciTransport<View<'a>, &'a Machine>, PciError> {
+        PciTransport::with_mapper(machine, function, windows, |address, len| self.map(BAR, address, len))
+    }
+}
+
+/// A part of the BAR.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a> {
+    device: &'a Device,
+    start: usize,
+    len: usize,
+}
+
+impl core::fmt::Debug for View<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "View({:#x}, {:#x})", self.start, self.len)
+    }
+}
+
+impl View<'_> {
+    fn at(&self, offset: usize, width: usize) -> usize {
+        assert!(offset % width == 0 && offset + width <= self.len, "{self:?}: {offset:#x}+{width}");
+        self.start + offset
+    }
+}
+
+impl Registers for View<'_> {
+    fn len(&self) -> usize {
+        self.len
+    }
+    fn read8(&self, offset: usize) -> u8 {
+        let at = self.at(offset, 1);
+        let value = self.device.bench.read8(at);
+        if at == ISR {
+            self.device.bench.put(ISR, &[0]);
+        }
+        value
+    }
+    fn read16(&self, offset: usize) -> u16 {
+        self.device.bench.read16(self.at(offset, 2))
+    }
+    fn read32(&self, offset: usize) -> u32 {
+        self.device.bench.read32(self.at(offset, 4))
+    }
+    fn write8(&self, offset: usize, value: u8) {
+        self.device.bench.write8(self.at(offset, 1), value);
+    }
+    fn write16(&self, offset: usize, value: u16) {
+        let at = self.at(offset, 2);
+        self.device.bench.write16(at, value);
+        if at == 0x16 {
+            let notify_off = self.device.notify_offs[usize::from(value)];
+            self.device.bench.put(0x1e, &notify_off.to_le_bytes());
+        }
+    }
+    fn write32(&self, offset: usize, value: u32) {
+        self.device.bench.write32(self.at(offset, 4), value);
+    }
+    fn memory_before_register(&self) {
+        self.device.bench.memory_before_register();
+    }
+    fn register_before_memory(&self) {
+        self.device.bench.register_before_memory();
+    }
+}

@@ -1,0 +1,98 @@
+//! One type for whatever transport a device turned up on.
+
+use virtio_core::regs::Registers;
+use virtio_core::transport::{Doorbell, InterruptStatus, Rings, TransportInfo};
+use virtio_core::{DeviceId, Error, QueueIndex, Status, Transport};
+use virtio_mmio::MmioTransport;
+use virtio_pci::{ConfigAccess, PciTransport};
+
+/// A device on any of the transports, so that one binary serves machines of both kinds and one driver type fits all.
+///
+/// `R` is how registers are reached ([`Mapped<H>`](crate::regs::Mapped) through a Hal), `A` how PCI configuration space
+/// is. A kernel that knows only one transport takes that transport's type itself: nothing is decided at run time then.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum AnyTransport<R: Registers, A: ConfigAccess> {
+    /// Memory-mapped registers.
+    Mmio(MmioTransport<R>),
+    /// A PCI function.
+    Pci(PciTransport<R, A>),
+}
+
+impl<R: Registers, A: ConfigAccess> From<MmioTransport<R>> for AnyTransport<R, A> {
+    fn from(transport: MmioTransport<R>) -> Self {
+        Self::Mmio(transport)
+    }
+}
+
+impl<R: Registers, A: ConfigAccess> From<PciTransport<R, A>> for AnyTransport<R, A> {
+    fn from(transport: PciTransport<R, A>) -> Self {
+        Self::Pci(transport)
+    }
+}
+
+macro_rules! each {
+    ($this:expr, $transport:ident => $call:expr) => {
+        match $this {
+            AnyTransport::Mmio($transport) => $call,
+            AnyTransport::Pci($transport) => $call,
+        }
+    };
+}
+
+impl<R: Registers, A: ConfigAccess> Transport for AnyTransport<R, A> {
+    fn info(&self) -> TransportInfo {
+        each!(self, transport => transport.info())
+    }
+    fn device_id(&self) -> DeviceId {
+        each!(self, transport => transport.device_id())
+    }
+    fn is_legacy(&self) -> bool {
+        each!(self, transport => transport.is_legacy())
+    }
+    fn status(&self) -> Status {
+        each!(self, transport => transport.status())
+    }
+    fn set_status(&mut self, status: Status) {
+        each!(self, transport => transport.set_status(status));
+    }
+    fn device_features(&mut self, window: u32) -> u32 {
+        each!(self, transport => transport.device_features(window))
+    }
+    fn set_driver_features(&mut self, window: u32, bits: u32) {
+        each!(self, transport => transport.set_driver_features(window, bits));
+    }
+    fn queue_max_size(&mut self, queue: QueueIndex) -> u16 {
+        each!(self, transport => transport.queue_max_size(queue))
+    }
+    fn dictates_queue_size(&self) -> bool {
+        each!(self, transport => transport.dictates_queue_size())
+    }
+    fn enable_queue(&mut self, queue: QueueIndex, rings: &Rings) -> Result<Doorbell, Error> {
+        each!(self, transport => transport.enable_queue(queue, rings))
+    }
+    fn notify(&self, doorbell: Doorbell) {
+        each!(self, transport => transport.notify(doorbell));
+    }
+    fn ack_interrupt(&self) -> InterruptStatus {
+        each!(self, transport => transport.ack_interrupt())
+    }
+    fn config_generation(&self) -> u32 {
+        each!(self, transport => transport.config_generation())
+    }
+    fn has_config_generation(&self) -> bool {
+        each!(self, transport => transport.has_config_generation())
+    }
+    fn config_len(&self) -> usize {
+        each!(self, transport => transport.config_len())
+    }
+    fn read_config(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
+        each!(self, transport => transport.read_config(offset, bytes))
+    }
+    fn write_config(&mut self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
+        each!(self, transport => transport.write_config(offset, bytes))
+    }
+    fn cut_off(&mut self) -> bool {
+        each!(self, transport => transport.cut_off())
+    }
+}
