@@ -37,7 +37,9 @@ impl fmt::Display for ProbeError {
             Self::UnsupportedVersion(version) => {
                 write!(f, "register version {version} is not supported, only 1 and 2 are")
             }
-            Self::LegacyRefused => f.write_str("the device is a legacy one (version 1), version 2 was asked for"),
+            Self::LegacyRefused => {
+                f.write_str("the device is a legacy one (version 1), version 2 was asked for")
+            }
             Self::Platform(error) => write!(f, "the platform failed: {error}"),
         }
     }

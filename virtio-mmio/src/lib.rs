@@ -79,6 +79,6 @@ mod transport;
 mod tests;
 
 pub use error::ProbeError;
-pub use probe::{probe, probe_modern, Probed};
-pub use slots::{probe_all, slots, Slot};
+pub use probe::{Probed, probe, probe_modern};
+pub use slots::{Slot, probe_all, slots};
 pub use transport::{MmioTransport, Version};

@@ -1,7 +1,7 @@
 //! Is there a device, and can it be served? (VIRTIO 1.4 §4.2.3.1)
 
-use virtio_core::regs::Registers;
 use virtio_core::DeviceId;
+use virtio_core::regs::Registers;
 
 use crate::regs::{CONFIG, DEVICE_ID, MAGIC, MAGIC_VALUE, VERSION};
 use crate::{MmioTransport, ProbeError, Version};

@@ -5,7 +5,7 @@
 
 use core::mem::{offset_of, size_of};
 
-use virtio_core::regs::{register, Register, RO, RW, WO};
+use virtio_core::regs::{RO, RW, Register, WO, register};
 
 /// `MagicValue`: "virt" (VIRTIO 1.4 §4.2.2).
 pub(crate) const MAGIC: u32 = 0x7472_6976;

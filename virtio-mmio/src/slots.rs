@@ -3,7 +3,7 @@
 use virtio_core::regs::Mapped;
 use virtio_core::{Hal, MmioKind, PhysAddr};
 
-use crate::{probe, Probed, ProbeError};
+use crate::{ProbeError, Probed, probe};
 
 /// Where the registers of one slot are. A device tree has one node `virtio,mmio` for each.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,20 +1,20 @@
 //! `probe_all` over a Hal: what is mapped, and for how long.
 
-use core::cell::Cell;
 use core::num::NonZeroUsize;
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::Relaxed};
 
 use virtio_core::regs::NativeRegs;
 use virtio_core::{DeviceId, Direction, DmaMemory, Hal, HalError, MmioKind, PhysAddr, Transport};
-use virtio_mmio::{probe_all, slots, ProbeError};
+use virtio_mmio::{ProbeError, probe_all, slots};
 
 const SLOT: usize = 0x200;
 
 /// A machine whose registers are memory: physical address 0 is its first byte.
 struct Machine {
-    base: NonNull<u8>,
+    base: AtomicPtr<u8>,
     len: usize,
-    mapped: Cell<usize>,
+    mapped: AtomicUsize,
 }
 
 // SAFETY: `map_mmio` stays inside `base..base + len`, which outlives the machine in the test; there is no DMA memory, so
@@ -30,14 +30,15 @@ unsafe impl Hal for Machine {
         if start.checked_add(len).is_none_or(|end| end > self.len) {
             return Err(HalError::CannotMap);
         }
-        self.mapped.set(self.mapped.get() + 1);
+        self.mapped.fetch_add(1, Relaxed);
+        let base = NonNull::new(self.base.load(Relaxed)).ok_or(HalError::CannotMap)?;
         // SAFETY: `start < len` was checked.
-        let base = unsafe { self.base.add(start) };
+        let base = unsafe { base.add(start) };
         // SAFETY: the memory is aligned, inside, and touched through registers alone while the machine lives.
         Ok(unsafe { NativeRegs::new(base, len) })
     }
     unsafe fn unmap_mmio(&self, _: NativeRegs) {
-        self.mapped.set(self.mapped.get() - 1);
+        self.mapped.fetch_sub(1, Relaxed);
     }
 }
 
@@ -50,15 +51,18 @@ fn only_slots_with_a_device_stay_mapped() {
         memory[first + 1] = u32::to_le(version);
         memory[first + 2] = u32::to_le(id);
     }
-    let machine =
-        Machine { base: NonNull::from(&mut memory).cast(), len: size_of_val(&memory), mapped: Cell::new(0) };
+    let machine = Machine {
+        base: AtomicPtr::new(memory.as_mut_ptr().cast()),
+        len: size_of_val(&memory),
+        mapped: AtomicUsize::new(0),
+    };
 
     let mut devices = Vec::new();
     let mut answers = Vec::new();
     // One slot more than the machine has: it cannot be mapped.
     for (slot, answer) in probe_all(&machine, slots(PhysAddr::new(0), SLOT, 5)) {
         answers.push(answer.map(|found| found.map(|device| devices.push((slot.base.get(), device)))));
-        assert_eq!(machine.mapped.get(), devices.len(), "{slot:?}");
+        assert_eq!(machine.mapped.load(Relaxed), devices.len(), "{slot:?}");
     }
     assert_eq!(
         answers,
@@ -72,7 +76,7 @@ fn only_slots_with_a_device_stay_mapped() {
     );
     assert_eq!(devices.len(), 1);
     assert_eq!((devices[0].0, devices[0].1.device_id()), (0, DeviceId::GPU));
-    assert_eq!(machine.mapped.get(), 1);
+    assert_eq!(machine.mapped.load(Relaxed), 1);
     drop(devices);
-    assert_eq!(machine.mapped.get(), 0);
+    assert_eq!(machine.mapped.load(Relaxed), 0);
 }

@@ -1,12 +1,12 @@
 //! Addresses for BARs that have none, on machines whose firmware assigns none.
 
-use crate::bar::{assign, bars, BarInfo, BarKind};
+use crate::bar::{BarInfo, BarKind, assign, bars};
 use crate::bridge::{self, Opening};
 use crate::header::bus_numbers;
 use crate::number::MAX_DEPTH;
 use crate::walk::BusSet;
 use crate::window::{Window, Windows};
-use crate::{functions_on, walk, ConfigAccess, Function, Header, PciError};
+use crate::{ConfigAccess, Function, Header, PciError, functions_on, walk};
 
 /// Ports below belong to the machine's own devices, wherever there are ports at all.
 const FIRST_PORT: u64 = 0x1000;
@@ -199,7 +199,8 @@ impl Room {
             BarKind::Memory64 => {
                 // A bridge forwards 64-bit addresses only in its prefetchable window.
                 let upper = path.depth == 0 || (bar.prefetchable && path.prefetch64);
-                let high = if upper { self.mem64.as_mut().and_then(|cursor| cursor.take(bar.size)) } else { None };
+                let high =
+                    if upper { self.mem64.as_mut().and_then(|cursor| cursor.take(bar.size)) } else { None };
                 high.or_else(|| self.mem32.as_mut()?.take(bar.size))
             }
         }

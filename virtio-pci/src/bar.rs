@@ -1,6 +1,6 @@
 //! Base address registers: decoding and sizing (PCI Local Bus 3.0 §6.2.5.1).
 
-use crate::header::{command, set_command, BAR0, COMMAND_IO, COMMAND_MEMORY};
+use crate::header::{BAR0, COMMAND_IO, COMMAND_MEMORY, command, set_command};
 use crate::{ConfigAccess, Function, FunctionAddress, Header, PciError};
 
 /// Base address registers of a device.
@@ -194,7 +194,10 @@ mod tests {
     fn kinds_and_sizes() {
         let first = |low, low_mask, high, high_mask| sized(low, low_mask, high, high_mask).unwrap()[0];
         assert_eq!(first(0, 0, 0, 0), None);
-        assert_eq!(first(0xfe00_0000, 0xffff_f000, 0, 0), info(BarKind::Memory32, false, 0xfe00_0000, 0x1000));
+        assert_eq!(
+            first(0xfe00_0000, 0xffff_f000, 0, 0),
+            info(BarKind::Memory32, false, 0xfe00_0000, 0x1000)
+        );
         assert_eq!(first(8, 0xfff0_0000, 0, 0), info(BarKind::Memory32, true, 0, 0x10_0000));
         assert_eq!(first(2, 0xffff_fff0, 0, 0), info(BarKind::Memory32, false, 0, 16));
         assert_eq!(
@@ -209,7 +212,10 @@ mod tests {
     #[test]
     fn the_upper_half_is_no_bar_of_its_own() {
         let all = sized(0xc, 0xffff_0000, 0x1000, 0xffff_f000);
-        assert_eq!(all, Err(PciError::MalformedBar { function: FunctionAddress::new(0, 1, 0).unwrap(), bar: 0 }));
+        assert_eq!(
+            all,
+            Err(PciError::MalformedBar { function: FunctionAddress::new(0, 1, 0).unwrap(), bar: 0 })
+        );
         let all = sized(0xc, 0xffff_0000, 0, u32::MAX).unwrap();
         assert!(all[0].is_some());
         assert!(all[1..].iter().all(Option::is_none));

@@ -3,8 +3,8 @@
 use crate::allocate::{Cursor, Room};
 use crate::bar::BarKind;
 use crate::header::{
-    enable, COMMAND_IO, COMMAND_MASTER, COMMAND_MEMORY, IO_UPPER, IO_WINDOW, MEMORY_WINDOW, PREFETCH_BASE_UPPER,
-    PREFETCH_LIMIT_UPPER, PREFETCH_WINDOW,
+    COMMAND_IO, COMMAND_MASTER, COMMAND_MEMORY, IO_UPPER, IO_WINDOW, MEMORY_WINDOW, PREFETCH_BASE_UPPER,
+    PREFETCH_LIMIT_UPPER, PREFETCH_WINDOW, enable,
 };
 use crate::{ConfigAccess, FunctionAddress};
 
@@ -73,7 +73,12 @@ pub(crate) fn openings<A: ConfigAccess>(access: &A, bridge: FunctionAddress) -> 
         false => 0,
     };
     [
-        opened(BarKind::Io, port(io_base, io_base_upper), port(io_limit, io_limit_upper), granule(Opening::Io)),
+        opened(
+            BarKind::Io,
+            port(io_base, io_base_upper),
+            port(io_limit, io_limit_upper),
+            granule(Opening::Io),
+        ),
         opened(BarKind::Memory32, megabytes(base), megabytes(limit), granule(Opening::Memory)),
         opened(
             BarKind::Memory64,

@@ -110,7 +110,10 @@ pub struct Capabilities<F> {
 
 impl<F> fmt::Debug for Capabilities<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Capabilities").field("next", &self.next).field("left", &self.left).finish_non_exhaustive()
+        f.debug_struct("Capabilities")
+            .field("next", &self.next)
+            .field("left", &self.left)
+            .finish_non_exhaustive()
     }
 }
 
@@ -236,13 +239,16 @@ mod tests {
             region,
             notify_multiplier,
         };
-        assert_eq!(space.found(), [
-            cap(Structure::PciConfig, 0x84, None, 0),
-            cap(Structure::Notify, 0x70, region(0x3000), 4),
-            cap(Structure::Device, 0x60, region(0x2000), 0),
-            cap(Structure::Isr, 0x50, region(0x1000), 0),
-            cap(Structure::Common, 0x40, region(0), 0),
-        ]);
+        assert_eq!(
+            space.found(),
+            [
+                cap(Structure::PciConfig, 0x84, None, 0),
+                cap(Structure::Notify, 0x70, region(0x3000), 4),
+                cap(Structure::Device, 0x60, region(0x2000), 0),
+                cap(Structure::Isr, 0x50, region(0x1000), 0),
+                cap(Structure::Common, 0x40, region(0), 0),
+            ]
+        );
     }
 
     #[test]
@@ -275,7 +281,8 @@ mod tests {
 
     #[test]
     fn pointers_into_the_header_end_the_list_and_low_bits_are_dropped() {
-        let space = |next| Space::new().cap(0x40, [next, 16, 1, 0], 0, 0, 64).cap(0x50, [0, 16, 3, 0], 0, 0, 1);
+        let space =
+            |next| Space::new().cap(0x40, [next, 16, 1, 0], 0, 0, 64).cap(0x50, [0, 16, 3, 0], 0, 0, 1);
         for next in [0, 1, 4, 0x10, 0x3f] {
             assert_eq!(space(next).structures(), [(Structure::Common, 0x40)]);
         }
@@ -288,9 +295,8 @@ mod tests {
     #[test]
     fn capabilities_too_short_or_cut_off_are_passed_over() {
         for (cfg_type, needed) in [(1, 16), (2, 20), (3, 16), (4, 16), (5, 20), (8, 24), (9, 6)] {
-            let space = |at: u8, len| {
-                Space::new().put(0x34, &[at]).put(usize::from(at), &[9, 0, len, cfg_type])
-            };
+            let space =
+                |at: u8, len| Space::new().put(0x34, &[at]).put(usize::from(at), &[9, 0, len, cfg_type]);
             assert_eq!(space(0x40, needed - 1).found(), [], "type {cfg_type}");
             assert_eq!(space(0x40, needed).found().len(), 1, "type {cfg_type}");
             assert_eq!(space(0x40, 255).found().len(), 1, "type {cfg_type}");

@@ -4,8 +4,8 @@ use core::fmt;
 
 use virtio_core::HalError;
 
-use crate::caps::Structure;
 use crate::FunctionAddress;
+use crate::caps::Structure;
 
 /// Why a function cannot be driven, or a resource not be assigned.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -103,7 +103,9 @@ impl fmt::Display for PciError {
             Self::NotVirtio { vendor, device } => {
                 write!(f, "PCI function {vendor:04x}:{device:04x} is no virtio device")
             }
-            Self::LegacyOnly => f.write_str("the device has the legacy interface only (no virtio capabilities)"),
+            Self::LegacyOnly => {
+                f.write_str("the device has the legacy interface only (no virtio capabilities)")
+            }
             Self::MissingStructure(structure) => write!(f, "the device has no usable {structure}"),
             Self::RegionOutsideBar { structure, bar, offset } => {
                 write!(f, "the {structure} at {offset:#x} does not lie in BAR {bar}")
@@ -114,7 +116,10 @@ impl fmt::Display for PciError {
             Self::MalformedBar { function, bar } => write!(f, "BAR {bar} of {function} is malformed"),
             Self::BarUnassigned { function, bar } => write!(f, "BAR {bar} of {function} has no address"),
             Self::BarOutsideWindow { function, bar, address, size } => {
-                write!(f, "BAR {bar} of {function} ({size:#x} bytes at {address:#x}) lies outside the bridge's windows")
+                write!(
+                    f,
+                    "BAR {bar} of {function} ({size:#x} bytes at {address:#x}) lies outside the bridge's windows"
+                )
             }
             Self::NoRoom { function, bar, size } => {
                 write!(f, "no window has room for BAR {bar} of {function} ({size:#x} bytes)")

@@ -81,7 +81,10 @@ impl Function {
 }
 
 /// Also answers whether the device has functions besides this one.
-pub(crate) fn read_with_multi<A: ConfigAccess>(access: &A, address: FunctionAddress) -> Option<(Function, bool)> {
+pub(crate) fn read_with_multi<A: ConfigAccess>(
+    access: &A,
+    address: FunctionAddress,
+) -> Option<(Function, bool)> {
     let [a, b, c, d] = access.read32(address, IDS).to_le_bytes();
     let (vendor, device) = (u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d]));
     if vendor == u16::MAX {

@@ -2,8 +2,8 @@
 
 use virtio_core::PhysAddr;
 
-use crate::bar::{bars, Bars};
-use crate::caps::{capabilities, find, Capability, Structure};
+use crate::bar::{Bars, bars};
+use crate::caps::{Capability, Structure, capabilities, find};
 use crate::regs::{COMMON_NEEDED, COMMON_WHOLE};
 use crate::{ConfigAccess, Function, PciError, Windows};
 

@@ -1,8 +1,8 @@
 //! Doorbells (VIRTIO 1.4 §4.1.4.4): computed and checked once for each queue, then one write each.
 
+use virtio_core::HalError;
 use virtio_core::regs::Registers;
 use virtio_core::transport::{Doorbell, DoorbellWidth};
-use virtio_core::HalError;
 
 use crate::locate::Range;
 use crate::regs::{NUM_QUEUES, QUEUE_NOTIFY_OFF, QUEUE_SELECT};

@@ -2,7 +2,7 @@
 
 use crate::header::{bus_numbers, set_bus_numbers};
 use crate::walk::BusSet;
-use crate::{functions_on, walk, ConfigAccess, FunctionAddress, Header, PciError};
+use crate::{ConfigAccess, FunctionAddress, Header, PciError, functions_on, walk};
 
 /// How deep bridges may be nested.
 pub(crate) const MAX_DEPTH: u8 = 16;
@@ -69,7 +69,8 @@ fn number_one<A: ConfigAccess>(
     if depth >= MAX_DEPTH {
         return Err(PciError::TooDeep(bridge));
     }
-    let secondary = highest.checked_add(1).filter(|&bus| bus <= last).ok_or(PciError::TooManyBuses(bridge))?;
+    let secondary =
+        highest.checked_add(1).filter(|&bus| bus <= last).ok_or(PciError::TooManyBuses(bridge))?;
     *highest = secondary;
     // While its buses are being counted, the bridge forwards to all that are left.
     set_bus_numbers(access, bridge, [bridge.bus(), secondary, last]);

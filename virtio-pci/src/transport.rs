@@ -7,13 +7,14 @@ use virtio_core::{
     DeviceId, Error, Hal, HalError, Incompatible, MmioKind, PhysAddr, QueueIndex, Status, Transport,
 };
 
-use crate::header::{command, enable, set_command, COMMAND_MASTER, COMMAND_MEMORY};
-use crate::locate::{locate, Layout, Range};
+use crate::header::{COMMAND_MASTER, COMMAND_MEMORY, command, enable, set_command};
+use crate::locate::{Layout, Range, locate};
 use crate::notify::Notifications;
 use crate::regs::{
-    CONFIG_GENERATION, DEVICE_FEATURE, DEVICE_FEATURE_SELECT, DEVICE_STATUS, DRIVER_FEATURE, DRIVER_FEATURE_SELECT,
-    NO_VECTOR, NUM_QUEUES, QUEUE_DESC_HIGH, QUEUE_DESC_LOW, QUEUE_DEVICE_HIGH, QUEUE_DEVICE_LOW, QUEUE_DRIVER_HIGH,
-    QUEUE_DRIVER_LOW, QUEUE_ENABLE, QUEUE_MSIX_VECTOR, QUEUE_NOTIFY_OFF, QUEUE_SELECT, QUEUE_SIZE,
+    CONFIG_GENERATION, DEVICE_FEATURE, DEVICE_FEATURE_SELECT, DEVICE_STATUS, DRIVER_FEATURE,
+    DRIVER_FEATURE_SELECT, NO_VECTOR, NUM_QUEUES, QUEUE_DESC_HIGH, QUEUE_DESC_LOW, QUEUE_DEVICE_HIGH,
+    QUEUE_DEVICE_LOW, QUEUE_DRIVER_HIGH, QUEUE_DRIVER_LOW, QUEUE_ENABLE, QUEUE_MSIX_VECTOR, QUEUE_NOTIFY_OFF,
+    QUEUE_SELECT, QUEUE_SIZE,
 };
 use crate::{ConfigAccess, Function, FunctionAddress, PciError, Windows};
 

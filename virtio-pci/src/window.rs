@@ -84,10 +84,15 @@ mod tests {
         let windows = Windows {
             io: Some(Window { bus: 0, cpu: PhysAddr::new(0x300_0000), len: 0x1_0000 }),
             mem32: Some(Window::identity(0x4000_0000, 0x4000_0000)),
-            mem64: Some(Window { bus: 0x4_0000_0000, cpu: PhysAddr::new(0x40_0000_0000), len: 0x4_0000_0000 }),
+            mem64: Some(Window {
+                bus: 0x4_0000_0000,
+                cpu: PhysAddr::new(0x40_0000_0000),
+                len: 0x4_0000_0000,
+            }),
         };
         let at = |kind, address, size| windows.locate(FUNCTION, &bar(kind, address, size)).map(PhysAddr::get);
-        let outside = |address, size| Err(PciError::BarOutsideWindow { function: FUNCTION, bar: 4, address, size });
+        let outside =
+            |address, size| Err(PciError::BarOutsideWindow { function: FUNCTION, bar: 4, address, size });
         assert_eq!(at(BarKind::Io, 0x1000, 0x80), Ok(0x300_1000));
         assert_eq!(at(BarKind::Memory32, 0x4000_0000, 0x4000_0000), Ok(0x4000_0000));
         assert_eq!(at(BarKind::Memory64, 0x5_0000_0000, 0x1000), Ok(0x41_0000_0000));
@@ -96,6 +101,9 @@ mod tests {
         assert_eq!(at(BarKind::Memory32, 0x3fff_f000, 0x1000), outside(0x3fff_f000, 0x1000));
         assert_eq!(at(BarKind::Io, 0x4000_0000, 0x80), outside(0x4000_0000, 0x80));
         assert_eq!(at(BarKind::Memory64, u64::MAX - 0xfff, 0x1000), outside(u64::MAX - 0xfff, 0x1000));
-        assert_eq!(at(BarKind::Memory32, 0, 0x1000), Err(PciError::BarUnassigned { function: FUNCTION, bar: 4 }));
+        assert_eq!(
+            at(BarKind::Memory32, 0, 0x1000),
+            Err(PciError::BarUnassigned { function: FUNCTION, bar: 4 })
+        );
     }
 }

@@ -135,10 +135,6 @@ impl Map {
         }
     }
 
-    pub(crate) fn page(&self) -> usize {
-        self.page
-    }
-
     /// Makes a block of `len` bytes; answers its device address and the pointer to its first byte.
     pub(crate) fn make(
         &mut self,
@@ -214,8 +210,8 @@ impl Map {
         complaints
     }
 
-    /// The pointer to `len` bytes at a device address, if the device may access them so.
-    pub(crate) fn reach(&self, address: u64, len: usize, writes: bool) -> Result<NonNull<u8>, String> {
+    /// The pointer to `len` bytes at a device address, if the device may access them so; with `any`, whatever the direction.
+    pub(crate) fn reach(&self, address: u64, len: usize, writes: bool, any: bool) -> Result<NonNull<u8>, String> {
         let verb = if writes { "write" } else { "read" };
         let found = self.blocks.range(..=address).next_back().and_then(|(base, block)| {
             let offset = usize::try_from(address - base).ok()?;
@@ -235,7 +231,7 @@ impl Map {
             return Err(format!("device {verb} of {len} bytes at {address:#x}: the memory was {what}"));
         }
         let allowed = if writes { block.direction.device_writes() } else { block.direction.device_reads() };
-        if !allowed {
+        if !allowed && !any {
             return Err(format!("device {verb} of {len} bytes at {address:#x}: memory for {:?}", block.direction));
         }
         let memory = block.memory.as_ref().ok_or("the block has no memory")?;
@@ -243,22 +239,27 @@ impl Map {
         Ok(unsafe { memory.data.add(offset) })
     }
 
-    pub(crate) fn read(&self, address: u64, bytes: &mut [u8]) -> Result<(), String> {
-        let from = self.reach(address, bytes.len(), false)?;
+    /// The pointer to the first byte of a block, whoever may use it.
+    pub(crate) fn reach_any(&self, device: u64) -> Option<NonNull<u8>> {
+        self.blocks.get(&device)?.memory.as_ref().map(|memory| memory.data)
+    }
+
+    pub(crate) fn read(&self, address: u64, bytes: &mut [u8], any: bool) -> Result<(), String> {
+        let from = self.reach(address, bytes.len(), false, any)?;
         // SAFETY: `reach` has checked that so many bytes are there; a local buffer does not overlap them.
-        unsafe { from.copy_to_nonoverlapping(NonNull::from(bytes).cast(), bytes.len()) };
+        unsafe { from.copy_to_nonoverlapping(NonNull::from(&mut *bytes).cast(), bytes.len()) };
         Ok(())
     }
 
-    pub(crate) fn write(&self, address: u64, bytes: &[u8]) -> Result<(), String> {
-        let to = self.reach(address, bytes.len(), true)?;
+    pub(crate) fn write(&self, address: u64, bytes: &[u8], any: bool) -> Result<(), String> {
+        let to = self.reach(address, bytes.len(), true, any)?;
         // SAFETY: `reach` has checked that so many bytes are there; a local buffer does not overlap them.
         unsafe { to.copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len()) };
         Ok(())
     }
 
-    fn cell(&self, address: u64, writes: bool) -> Result<&AtomicU16, String> {
-        let cell = self.reach(address, 2, writes)?.cast::<u16>();
+    fn cell(&self, address: u64, writes: bool, any: bool) -> Result<&AtomicU16, String> {
+        let cell = self.reach(address, 2, writes, any)?.cast::<u16>();
         if !cell.is_aligned() {
             return Err(format!("the 16-bit field at {address:#x} is not aligned"));
         }
@@ -267,13 +268,13 @@ impl Map {
     }
 
     /// Reads a 16-bit field in memory order; later reads stay behind it.
-    pub(crate) fn load16(&self, address: u64) -> Result<u16, String> {
-        Ok(self.cell(address, false)?.load(Ordering::Acquire))
+    pub(crate) fn load16(&self, address: u64, any: bool) -> Result<u16, String> {
+        Ok(self.cell(address, false, any)?.load(Ordering::Acquire))
     }
 
     /// Writes a 16-bit field in memory order; earlier writes stay before it.
-    pub(crate) fn store16(&self, address: u64, raw: u16) -> Result<(), String> {
-        self.cell(address, true)?.store(raw, Ordering::Release);
+    pub(crate) fn store16(&self, address: u64, raw: u16, any: bool) -> Result<(), String> {
+        self.cell(address, true, any)?.store(raw, Ordering::Release);
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::arch::Arch;
-use crate::exec::{self, BUILD_LIMIT, QUESTION_LIMIT};
+use crate::exec::{self, BUILD_LIMIT, DOWNLOAD_LIMIT, QUESTION_LIMIT};
 use crate::failure::Result;
 use crate::report::Report;
 use crate::setup::toolchain;
@@ -11,7 +11,7 @@ use crate::test::{self, Part, packages};
 use crate::{kernel, miri, workspace};
 
 /// The compiler the libraries promise to build with; as in the workspace's manifest.
-const OLDEST: &str = "1.85";
+const OLDEST: &str = "1.85.1";
 
 /// Runs everything and prints one closing line.
 pub fn verb() -> Result {
@@ -76,20 +76,24 @@ fn documentation(report: &mut Report) {
     });
 }
 
-/// Where that compiler is installed; it is not fetched for this.
+/// The libraries with the compiler they promise to build with, which is fetched if it is missing.
 fn oldest_compiler(report: &mut Report) {
-    let installed = exec::quiet(Command::new("rustup").args(["toolchain", "list"]), QUESTION_LIMIT)
-        .map(|list| list.stdout)
-        .unwrap_or_default();
-    let Some(toolchain) = installed.split_whitespace().find(|word| word.starts_with(OLDEST)) else {
-        println!("        the libraries with Rust {OLDEST}: not checked, it is not installed");
-        return;
-    };
     let name = format!("the libraries with Rust {OLDEST}");
     report.check(&name, || {
+        if !exec::quiet(Command::new("rustup").args(["toolchain", "list"]), QUESTION_LIMIT)?
+            .success("rustup toolchain list")?
+            .stdout
+            .split_whitespace()
+            .any(|word| word.starts_with(OLDEST))
+        {
+            let label = format!("fetching Rust {OLDEST}");
+            let mut rustup = Command::new("rustup");
+            rustup.args(["toolchain", "install", OLDEST, "--profile", "minimal"]);
+            exec::run(&mut rustup, &label, DOWNLOAD_LIMIT)?.success(&label)?;
+        }
         let mut rustup = Command::new("rustup");
         rustup.current_dir(workspace::root()).env_remove("RUSTC").env_remove("RUSTUP_TOOLCHAIN");
-        rustup.args(["run", toolchain, "cargo", "check", "--all-features", "--target-dir"]);
+        rustup.args(["run", OLDEST, "cargo", "check", "--all-features", "--target-dir"]);
         rustup.arg(workspace::target().join("oldest")).args(packages::select(&packages::libraries()?));
         exec::run(&mut rustup, &name, BUILD_LIMIT)?.success(&name).map(drop)
     });

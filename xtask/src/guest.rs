@@ -1,6 +1,6 @@
 //! One running kernel: QEMU's process, the serial line and QMP, and the steps of a conversation with it.
 
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ use crate::{keys, stream};
 pub struct Guest {
     // First, so that QEMU is gone before its sockets' folder.
     process: Process,
-    qmp: Qmp,
+    qmp: Control,
     /// What the kernel says, and where it listens.
     pub serial: Serial,
     folder: Scratch,
@@ -29,6 +29,25 @@ pub struct Guest {
     keyboard: bool,
     deadline: Instant,
     timeout: Duration,
+}
+
+/// QMP, from the connection to the first command.
+#[derive(Debug)]
+enum Control {
+    Connected(UnixStream),
+    Open(Qmp),
+}
+
+impl Control {
+    fn open(&mut self) -> Result<&mut Qmp> {
+        if let Self::Connected(connection) = self {
+            *self = Self::Open(Qmp::start(connection.try_clone().context("QMP")?)?);
+        }
+        match self {
+            Self::Open(qmp) => Ok(qmp),
+            Self::Connected(_) => fail!("QMP is not open"),
+        }
+    }
 }
 
 impl Guest {
@@ -46,7 +65,8 @@ impl Guest {
         let deadline = Instant::now() + options.timeout;
 
         let serial = Serial::start(process.accept(&serial, deadline)?, decode)?;
-        let qmp = Qmp::start(process.accept(&qmp, deadline)?)?;
+        // Greeted only when needed: a kernel that fails at once has its say before QMP is missed.
+        let qmp = Control::Connected(process.accept(&qmp, deadline)?);
         Ok(Self {
             process,
             qmp,
@@ -106,7 +126,7 @@ impl Guest {
     /// What the screen shows.
     pub fn screenshot(&mut self) -> Result<Picture> {
         let file = self.folder.path().join("screen.ppm");
-        self.qmp.screendump(GPU, &file)?;
+        self.qmp.open()?.screendump(GPU, &file)?;
         Picture::from_ppm(&std::fs::read(&file).context("the screendump")?)
     }
 
@@ -127,13 +147,13 @@ impl Guest {
         for letter in text.chars() {
             let key = keys::key(letter).context(format!("no key for {letter:?}"))?;
             let before = self.serial.received().len();
-            self.qmp.press(key)?;
+            self.qmp.open()?.press(key)?;
             // The guest has a handful of event buffers: the next key waits until this one has been seen.
             self.wait(&format!("the echo of the key {letter:?}"), |received| {
                 (received.len() > before).then_some(())
             })?;
         }
-        self.qmp.press(keys::ENTER)
+        self.qmp.open()?.press(keys::ENTER)
     }
 
     /// Waits until `look` finds something in what the kernel said; a failure it reports ends the wait.

@@ -1,11 +1,13 @@
 //! Reads a flattened device tree: where RAM is, and where virtio devices may be.
 
-use crate::machine::{Machine, MmioSlot, PciConfig, PciHost, Window};
+use crate::machine::{Machine, MmioSlot, PciConfig, PciHost};
 use core::fmt;
 use core::ops::{Range, RangeInclusive};
 use dtoolkit::fdt::FdtNode;
 use dtoolkit::standard::{NodeStandard, Status};
 use dtoolkit::{Node, Property, ToCellInt};
+use virtio::PhysAddr;
+use virtio::pci::{Window, Windows};
 
 pub use dtoolkit::fdt::Fdt;
 
@@ -18,11 +20,15 @@ pub const MAX_RESERVED: usize = 16;
 /// How deep in the tree devices are looked for: below buses, not below devices.
 const DEPTH: usize = 4;
 
+const NO_SLOT: MmioSlot = MmioSlot { base: PhysAddr::new(0), len: 0 };
+
 /// What a device tree says of the machine, as far as the demo needs it.
 #[derive(Clone, Debug)]
 pub struct Board {
     /// The largest range of RAM: physical addresses.
     pub ram: Range<u64>,
+    /// Ticks of the CPUs' time counter in a second, where the device tree says it (riscv64 does).
+    pub timebase: Option<u32>,
     slots: [MmioSlot; MAX_SLOTS],
     slot_count: usize,
     pci: Option<PciHost>,
@@ -64,7 +70,8 @@ impl Board {
     pub fn read(fdt: Fdt<'_>) -> Result<Self, BoardError> {
         let mut board = Self {
             ram: 0..0,
-            slots: [MmioSlot::default(); MAX_SLOTS],
+            timebase: None,
+            slots: [NO_SLOT; MAX_SLOTS],
             slot_count: 0,
             pci: None,
             reserved: [const { 0..0 }; MAX_RESERVED],
@@ -76,6 +83,12 @@ impl Board {
         for node in fdt.root().children() {
             match node.name_without_address() {
                 "memory" => board.memory(node),
+                "cpus" => {
+                    board.timebase = node
+                        .property("timebase-frequency")
+                        .and_then(|property| property.value_as::<u32>().ok())
+                        .filter(|&hertz| hertz > 0);
+                }
                 "reserved-memory" => {
                     for range in node.children().flat_map(registers) {
                         board.reserve(range)?;
@@ -138,7 +151,7 @@ impl Board {
                 for range in registers(node) {
                     let place = self.slots.get_mut(self.slot_count).ok_or(BoardError::TooManySlots)?;
                     let Ok(len) = usize::try_from(range.end - range.start) else { continue };
-                    *place = MmioSlot { base: range.start, len };
+                    *place = MmioSlot { base: PhysAddr::new(range.start), len };
                     self.slot_count += 1;
                 }
             } else if node.is_compatible("pci-host-ecam-generic") {
@@ -163,12 +176,11 @@ fn registers(node: FdtNode<'_>) -> impl Iterator<Item = Range<u64>> {
 fn pci_host(node: FdtNode<'_>) -> Option<PciHost> {
     let ecam = registers(node).next()?;
     let mut host = PciHost {
-        config: PciConfig::Ecam { base: ecam.start, len: ecam.end - ecam.start },
+        config: PciConfig::Ecam { base: PhysAddr::new(ecam.start), len: ecam.end - ecam.start },
         buses: buses(node).unwrap_or(0..=u8::MAX),
-        mem32: Window::default(),
-        mem64: None,
-        io: None,
+        windows: Windows::default(),
     };
+    let windows = &mut host.windows;
     for range in node.ranges().ok().flatten().into_iter().flatten() {
         // A PCI address is three cells: the kind of space, then 64 bits.
         let [kind, high, low] = range.child_bus_address.as_ref() else { continue };
@@ -177,14 +189,16 @@ fn pci_host(node: FdtNode<'_>) -> Option<PciHost> {
         else {
             continue;
         };
-        let Some(end) = start.checked_add(len).filter(|_| len > 0) else { continue };
-        let window = Window { bus: start..end, cpu };
-        match kind.get() >> 24 & 3 {
-            1 => host.io = host.io.or(Some(window)),
-            2 if host.mem32.bus.is_empty() => host.mem32 = window,
-            3 => host.mem64 = host.mem64.or(Some(window)),
-            _ => {}
+        if len == 0 || start.checked_add(len).is_none() {
+            continue;
         }
+        let place = match kind.get() >> 24 & 3 {
+            1 => &mut windows.io,
+            2 => &mut windows.mem32,
+            3 => &mut windows.mem64,
+            _ => continue,
+        };
+        place.get_or_insert(Window { bus: start, cpu: PhysAddr::new(cpu), len });
     }
     Some(host)
 }

@@ -121,6 +121,11 @@ impl Keyboard {
         None
     }
 
+    /// Whether caps lock is on.
+    pub fn caps_lock(&self) -> bool {
+        self.caps_lock
+    }
+
     fn character(&self, code: u16) -> Option<u8> {
         let pad = || PAD.get(usize::from(code.checked_sub(PAD_FIRST)?)).copied();
         let (plain, shifted) = match code {

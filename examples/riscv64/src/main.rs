@@ -1,4 +1,4 @@
-//! An riscv64 kernel for QEMU's `virt` machine, just big enough to run the demo.
+//! A riscv64 kernel for QEMU's `virt` machine, just big enough to run the demo.
 
 #![no_std]
 #![no_main]
@@ -7,15 +7,70 @@ mod boot;
 mod critical;
 mod exit;
 mod fault;
+mod hal;
 #[cfg(feature = "defmt")]
 mod log;
 mod serial;
 mod uart;
 
+use core::ops::Range;
+use core::sync::atomic::Ordering;
+use demo::fdt::{Board, Fdt};
+use demo::{Frames, Platform};
+use virtio::OffsetHal;
+use virtio::regs::NativeRegs;
+
+/// This kernel, as the demo sees it.
+struct Kernel;
+
+impl Platform for Kernel {
+    type Hal = OffsetHal<hal::Ram>;
+    /// There are no ports.
+    type Ports = NativeRegs;
+
+    const ARCH: &'static str = "riscv64";
+
+    fn hal(&self) -> Self::Hal {
+        hal::hal()
+    }
+
+    fn frames(&self) -> &Frames {
+        &hal::FRAMES
+    }
+
+    fn serial_write(&self, bytes: &[u8]) {
+        serial::write(bytes);
+    }
+
+    fn serial_read(&self) -> Option<u8> {
+        uart::read()
+    }
+
+    fn power_off(&self, success: bool) -> ! {
+        exit::power_off(success)
+    }
+}
+
 /// Where `boot` goes: memory zeroed, a stack. `device_tree` is its physical address.
 #[unsafe(no_mangle)]
 extern "C" fn kernel_main(device_tree: usize) -> ! {
-    use core::fmt::Write;
-    let _ = writeln!(serial::Serial, "hello from riscv64, device tree at {device_tree:#x}");
-    exit::power_off(uart::read().is_none())
+    // SAFETY: the boot loader put the device tree there, and nothing writes to it: its range is kept out of `FRAMES`.
+    let tree = unsafe { Fdt::from_raw(device_tree as *const u8) }.expect("the device tree is valid");
+    let board = Board::read(tree).expect("the device tree describes the machine");
+    let start = device_tree as u64;
+    let taken = [image(), start..start + tree.data().len() as u64];
+    if let Some(hertz) = board.timebase {
+        hal::TIMEBASE.store(hertz, Ordering::Relaxed);
+    }
+    hal::FRAMES.init(board.free_ram(&taken)).expect("no frame is out yet");
+    demo::run(Kernel, &board.machine())
+}
+
+/// The kernel's own memory: code, data and stack.
+fn image() -> Range<u64> {
+    unsafe extern "C" {
+        static __image_start: u8;
+        static __image_end: u8;
+    }
+    &raw const __image_start as u64..&raw const __image_end as u64
 }

@@ -10,6 +10,7 @@ mod init;
 mod live;
 mod loan;
 mod negotiate;
+#[cfg(test)]
 mod threads;
 
 pub use attached::NotDetached;

@@ -164,6 +164,9 @@ pub unsafe trait Hal: Send + Sync {
 
     /// Maps `len` bytes of registers at the physical `address`, at whatever virtual address the kernel likes.
     ///
+    /// `address` is 4-byte aligned and no more, and several mappings may share a page: MMIO slots are 512 bytes apart on
+    /// some machines, and a PCI function's structures lie side by side in one BAR.
+    ///
     /// # Errors
     /// [`HalError::CannotMap`], usually.
     fn map_mmio(&self, address: PhysAddr, len: usize, kind: MmioKind) -> Result<NativeRegs, HalError>;

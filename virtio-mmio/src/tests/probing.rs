@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 
 use virtio_core::{DeviceId, PhysAddr, Transport};
 
-use super::bench::{r, Bench};
-use crate::{probe, probe_modern, slots, ProbeError, Slot, Version};
+use super::bench::{Bench, r};
+use crate::{ProbeError, Slot, Version, probe, probe_modern, slots};
 
 #[test]
 fn an_empty_slot_is_no_error_and_only_three_registers_are_read() {
@@ -61,10 +61,7 @@ fn each_wrong_window_has_its_own_error() {
 fn slots_stop_at_the_end_of_the_address_space() {
     let base = PhysAddr::new(u64::MAX - 0x2ff);
     let all: Vec<Slot> = slots(base, 0x200, 4).collect();
-    assert_eq!(all, [
-        Slot { base, len: 0x200 },
-        Slot { base: PhysAddr::new(u64::MAX - 0xff), len: 0x200 },
-    ]);
+    assert_eq!(all, [Slot { base, len: 0x200 }, Slot { base: PhysAddr::new(u64::MAX - 0xff), len: 0x200 },]);
     let last = slots(PhysAddr::new(0x1000_1000), 0x1000, 8).next_back().unwrap();
     assert_eq!(last, Slot { base: PhysAddr::new(0x1000_8000), len: 0x1000 });
 }

@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 use virtio_core::transport::{Doorbell, DoorbellWidth, Rings};
 use virtio_core::{DeviceAddr, Error, HalError, Incompatible, Misuse, QueueIndex, Status, Transport};
 
-use super::bench::{r, w, Access, Bench, Publish};
-use crate::{probe, MmioTransport};
+use super::bench::{Access, Bench, Publish, r, w};
+use crate::{MmioTransport, probe};
 
 const QUEUE: QueueIndex = QueueIndex::new(3);
 
@@ -40,19 +40,22 @@ fn version_2_in_order_and_ready_last() {
         device: DeviceAddr::new(0x3_2345_8004),
     };
     assert_eq!(transport(&bench).enable_queue(QUEUE, &rings), Ok(BELL));
-    assert_eq!(bench.take(), [
-        w(0x030, 3),
-        r(0x044),
-        w(0x038, 64),
-        w(0x080, 0x2345_6000),
-        w(0x084, 1),
-        w(0x090, 0x2345_7008),
-        w(0x094, 2),
-        w(0x0a0, 0x2345_8004),
-        w(0x0a4, 3),
-        Publish,
-        w(0x044, 1),
-    ]);
+    assert_eq!(
+        bench.take(),
+        [
+            w(0x030, 3),
+            r(0x044),
+            w(0x038, 64),
+            w(0x080, 0x2345_6000),
+            w(0x084, 1),
+            w(0x090, 0x2345_7008),
+            w(0x094, 2),
+            w(0x0a0, 0x2345_8004),
+            w(0x0a4, 3),
+            Publish,
+            w(0x044, 1),
+        ]
+    );
 }
 
 #[test]

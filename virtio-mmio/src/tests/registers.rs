@@ -3,8 +3,8 @@
 use virtio_core::transport::InterruptStatus;
 use virtio_core::{Error, Incompatible, Status, Transport};
 
-use super::bench::{r, w, Acquire, Bench, Read, Write};
-use crate::{probe, MmioTransport};
+use super::bench::{Acquire, Bench, Read, Write, r, w};
+use crate::{MmioTransport, probe};
 
 fn transport(bench: &Bench) -> MmioTransport<&Bench> {
     let transport = probe(bench).unwrap().unwrap();

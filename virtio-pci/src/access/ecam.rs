@@ -23,14 +23,15 @@ impl<R: Registers> Ecam<R> {
         Self { regs, first_bus }
     }
 
-    /// Where a register is in the window.
+    /// Where a register is in the window, if the window reaches that far.
     fn at(&self, function: FunctionAddress, offset: u16) -> Option<usize> {
         if offset >= EXTENDED || offset % 4 != 0 {
             return None;
         }
         let bus = usize::from(function.bus().checked_sub(self.first_bus)?);
         let [_, slot] = function.number().to_be_bytes();
-        Some(bus << 20 | usize::from(slot) << 12 | usize::from(offset))
+        let at = bus << 20 | usize::from(slot) << 12 | usize::from(offset);
+        (at.saturating_add(4) <= self.regs.len()).then_some(at)
     }
 }
 
@@ -59,7 +60,7 @@ impl<R: Registers> ConfigAccess for Ecam<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tests::bench::{r, w, Bench};
+    use crate::tests::bench::{Bench, r, w};
 
     #[test]
     fn each_function_has_its_page() {

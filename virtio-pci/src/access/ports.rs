@@ -2,7 +2,7 @@
 
 use virtio_core::regs::Registers;
 
-use super::{ConfigAccess, CONVENTIONAL};
+use super::{CONVENTIONAL, ConfigAccess};
 use crate::FunctionAddress;
 
 /// Port 0xCF8, as an offset in the window.
@@ -24,7 +24,8 @@ pub struct LegacyPorts<R: Registers> {
 }
 
 impl<R: Registers> LegacyPorts<R> {
-    /// Uses a window of 8 bytes over the ports from 0xCF8 on.
+    /// Uses a window of 8 bytes over the ports from 0xCF8 on: on x86 `PortRegs::new(0xcf8, 8)` of
+    /// [`virtio_core::regs`].
     #[must_use]
     pub const fn new(ports: R) -> Self {
         Self { ports }
@@ -55,7 +56,7 @@ impl<R: Registers> ConfigAccess for LegacyPorts<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tests::bench::{r, w, Bench};
+    use crate::tests::bench::{Bench, r, w};
 
     #[test]
     fn address_then_data() {

@@ -3,7 +3,7 @@
 use virtio_core::PhysAddr;
 
 use super::machine::{Machine, Node};
-use crate::{bars, number_buses, BarAllocator, Function, FunctionAddress, PciError, Window, Windows};
+use crate::{BarAllocator, Function, FunctionAddress, PciError, Window, Windows, bars, number_buses};
 
 /// The windows of QEMU's riscv64 `virt` machine.
 const VIRT: Windows = Windows {

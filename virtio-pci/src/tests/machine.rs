@@ -76,8 +76,7 @@ impl Machine {
     /// A bridge on a bus whose number is fixed, with its bus numbers.
     pub(crate) fn add_bridge(&self, bus: u8, device: u8, [primary, secondary, subordinate]: [u8; 3]) -> Node {
         let node = self.put_bridge(Place::Bus(bus), device << 3);
-        self.slots.borrow_mut()[node.0].values[6] =
-            u32::from_le_bytes([primary, secondary, subordinate, 0]);
+        self.slots.borrow_mut()[node.0].values[6] = u32::from_le_bytes([primary, secondary, subordinate, 0]);
         node
     }
 

@@ -5,7 +5,7 @@ use alloc::string::ToString;
 use virtio_core::{DeviceId, HalError, Transport};
 
 use super::bench::{Read, Write};
-use super::device::{Device, DEVICE, ISR, NOTIFY};
+use super::device::{DEVICE, Device, ISR, NOTIFY};
 use super::machine::Machine;
 use crate::caps::Structure;
 use crate::{FunctionAddress, PciError, PciTransport, Window, Windows};
@@ -112,9 +112,12 @@ fn each_missing_structure_is_named() {
 
 #[test]
 fn structures_outside_their_bar_are_named() {
-    for (at, structure) in
-        [(0x40, Structure::Common), (0x50, Structure::Isr), (0x60, Structure::Device), (0x70, Structure::Notify)]
-    {
+    for (at, structure) in [
+        (0x40, Structure::Common),
+        (0x50, Structure::Isr),
+        (0x60, Structure::Device),
+        (0x70, Structure::Notify),
+    ] {
         for offset in [0x4000, 0x8000_0000, 0xffff_fffc] {
             let outside = PciError::RegionOutsideBar { structure, bar: 4, offset: offset.into() };
             assert_eq!(changed(|machine, gpu| machine.set(gpu, at + 8, offset)), Err(outside));
@@ -176,7 +179,8 @@ fn windows_are_checked_and_translated() {
     );
 
     let cpu = virtio_core::PhysAddr::new(0x90_0000_0000);
-    let inside = Windows { mem32: Some(Window { bus: 0x3000_0000, cpu, len: 0x2000_0000 }), ..Windows::default() };
+    let inside =
+        Windows { mem32: Some(Window { bus: 0x3000_0000, cpu, len: 0x2000_0000 }), ..Windows::default() };
     PciTransport::with_mapper(&machine, gpu, Some(&inside), |address, len| {
         device.map(0x90_1000_0000, address, len)
     })

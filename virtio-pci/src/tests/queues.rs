@@ -3,8 +3,8 @@
 use virtio_core::transport::{Doorbell, DoorbellWidth, InterruptStatus, Rings};
 use virtio_core::{DeviceAddr, Error, Incompatible, QueueIndex, Status, Transport};
 
-use super::bench::{r, w, Access, Acquire, Publish, Read, Write};
-use super::device::{Device, DEVICE, ISR, NOTIFY};
+use super::bench::{Access, Acquire, Publish, Read, Write, r, w};
+use super::device::{DEVICE, Device, ISR, NOTIFY};
 use super::machine::Machine;
 
 const QUEUE: QueueIndex = QueueIndex::new(1);
@@ -40,22 +40,25 @@ fn a_queue_in_order_and_enabled_last() {
     with_notify(PLAIN, &device, |transport, machine| {
         let bell = Doorbell { offset: 20, value: 1, width: DoorbellWidth::Bits16 };
         assert_eq!(transport.enable_queue(QUEUE, &RINGS), Ok(bell));
-        assert_eq!(device.take(), [
-            Read(0x12, 2),
-            Write(0x16, 2, 1),
-            Read(0x1c, 2),
-            Read(0x1e, 2),
-            Write(0x18, 2, 64),
-            Write(0x1a, 2, 0xffff),
-            w(0x20, 0x2345_6000),
-            w(0x24, 1),
-            w(0x28, 0x2345_7008),
-            w(0x2c, 2),
-            w(0x30, 0x2345_8004),
-            w(0x34, 3),
-            Publish,
-            Write(0x1c, 2, 1),
-        ]);
+        assert_eq!(
+            device.take(),
+            [
+                Read(0x12, 2),
+                Write(0x16, 2, 1),
+                Read(0x1c, 2),
+                Read(0x1e, 2),
+                Write(0x18, 2, 64),
+                Write(0x1a, 2, 0xffff),
+                w(0x20, 0x2345_6000),
+                w(0x24, 1),
+                w(0x28, 0x2345_7008),
+                w(0x2c, 2),
+                w(0x30, 0x2345_8004),
+                w(0x34, 3),
+                Publish,
+                Write(0x1c, 2, 1),
+            ]
+        );
         // The first queue lets the device onto the bus, the next finds it there.
         let gpu = crate::FunctionAddress::new(0, 1, 0).unwrap();
         assert_eq!(machine.take_writes(), [(gpu, 4, 6)]);
@@ -204,14 +207,17 @@ fn configuration_ends_where_the_capability_says() {
     transport.write_config(1, &[0x11]).unwrap();
     transport.write_config(2, &[0x22, 0x33]).unwrap();
     transport.write_config(0, &[1, 2, 3, 4]).unwrap();
-    assert_eq!(device.take(), [
-        Read(DEVICE + 5, 1),
-        Read(DEVICE + 4, 2),
-        r(DEVICE),
-        Write(DEVICE + 1, 1, 0x11),
-        Write(DEVICE + 2, 2, 0x3322),
-        w(DEVICE, 0x0403_0201),
-    ]);
+    assert_eq!(
+        device.take(),
+        [
+            Read(DEVICE + 5, 1),
+            Read(DEVICE + 4, 2),
+            r(DEVICE),
+            Write(DEVICE + 1, 1, 0x11),
+            Write(DEVICE + 2, 2, 0x3322),
+            w(DEVICE, 0x0403_0201),
+        ]
+    );
     for (offset, len) in [(4, 4), (6, 1), (1, 2), (0, 3), (0, 8)] {
         let expected = Err(Error::Incompatible(Incompatible::ConfigTooSmall { offset, len }));
         let mut bytes = [0; 8];

@@ -52,12 +52,23 @@ fn memory_and_slots() {
     assert_eq!(board.ram, 0x4000_0000..0x4800_0000);
     let machine = board.machine();
     assert_eq!(machine.mmio.len(), 32);
-    let mut bases: Vec<u64> = machine.mmio.iter().map(|slot| slot.base).collect();
+    let mut bases: Vec<u64> = machine.mmio.iter().map(|slot| slot.base.get()).collect();
     bases.sort_unstable();
     assert_eq!(bases.first(), Some(&0x0a00_0000));
     assert_eq!(bases.last(), Some(&0x0a00_3e00));
     assert!(machine.mmio.iter().all(|slot| slot.len == 0x200));
     assert_eq!(machine.pci, None);
+}
+
+#[test]
+fn the_time_counter_has_a_frequency() {
+    let mut tree = tree();
+    assert_eq!(read(&tree).unwrap().timebase, None);
+    tree.root.add_child(node("cpus", [cells("timebase-frequency", &[10_000_000])]));
+    assert_eq!(read(&tree).unwrap().timebase, Some(10_000_000));
+    tree.root.remove_child("cpus");
+    tree.root.add_child(node("cpus", [cells("timebase-frequency", &[0])]));
+    assert_eq!(read(&tree).unwrap().timebase, None);
 }
 
 #[test]
@@ -73,7 +84,7 @@ fn slots_below_a_bus_count_and_disabled_ones_do_not() {
     bus.add_child(disabled);
     tree.root.add_child(bus);
     let board = read(&tree).unwrap();
-    assert_eq!(board.machine().mmio, [MmioSlot { base: 0x1000_1000, len: 0x200 }]);
+    assert_eq!(board.machine().mmio, [MmioSlot { base: PhysAddr::new(0x1000_1000), len: 0x200 }]);
 }
 
 #[test]
@@ -96,11 +107,12 @@ fn pci_windows() {
         ],
     ));
     let host = read(&tree).unwrap().machine().pci.unwrap();
-    assert_eq!(host.config, PciConfig::Ecam { base: 0x40_1000_0000, len: 0x1000_0000 });
+    assert_eq!(host.config, PciConfig::Ecam { base: PhysAddr::new(0x40_1000_0000), len: 0x1000_0000 });
     assert_eq!(host.buses, 0..=255);
-    assert_eq!(host.mem32, Window::identity(0x1000_0000..0x3eff_0000));
-    assert_eq!(host.mem64, Some(Window::identity(0x80_0000_0000..0x100_0000_0000)));
-    assert_eq!(host.io, Some(Window { bus: 0..0x1_0000, cpu: 0x3eff_0000 }));
+    let windows = host.windows;
+    assert_eq!(windows.mem32, Some(Window::identity(0x1000_0000, 0x2eff_0000)));
+    assert_eq!(windows.mem64, Some(Window::identity(0x80_0000_0000, 0x80_0000_0000)));
+    assert_eq!(windows.io, Some(Window { bus: 0, cpu: PhysAddr::new(0x3eff_0000), len: 0x1_0000 }));
 }
 
 #[test]

@@ -1,0 +1,196 @@
+//! Finding virtio devices: in every MMIO slot, and behind every PCI bridge.
+
+use crate::banner::{Location, Transport as Kind};
+use crate::machine::{Machine, MmioSlot, PciConfig, PciHost};
+use crate::platform::Platform;
+use core::fmt;
+use virtio::pci::{
+    BarAllocator, ConfigAccess, Ecam, FunctionAddress, LegacyPorts, PciError, PciTransport, number_buses,
+};
+use virtio::regs::{Mapped, Registers};
+use virtio::{AnyTransport, DeviceId, Hal, HalError, MmioKind, mmio, pci};
+
+/// The most devices that are remembered.
+pub const MAX_DEVICES: usize = 32;
+
+/// PCI configuration space, however this machine reaches it.
+#[derive(Debug)]
+pub enum Config<H: Hal, R: Registers> {
+    /// Memory-mapped.
+    Ecam(Ecam<Mapped<H>>),
+    /// By ports.
+    Ports(LegacyPorts<R>),
+}
+
+impl<H: Hal, R: Registers> ConfigAccess for Config<H, R> {
+    fn read32(&self, function: FunctionAddress, offset: u16) -> u32 {
+        match self {
+            Self::Ecam(access) => access.read32(function, offset),
+            Self::Ports(access) => access.read32(function, offset),
+        }
+    }
+
+    fn write32(&self, function: FunctionAddress, offset: u16, value: u32) {
+        match self {
+            Self::Ecam(access) => access.write32(function, offset, value),
+            Self::Ports(access) => access.write32(function, offset, value),
+        }
+    }
+}
+
+impl<H: Hal, R: Registers> Config<H, R> {
+    /// Opens configuration space; `None` if there is no such thing here.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be mapped.
+    pub fn open<P: Platform<Hal = H, Ports = R>>(platform: &P, host: &PciHost) -> Result<Option<Self>, HalError> {
+        match host.config {
+            PciConfig::Ecam { base, len } => {
+                let len = usize::try_from(len).map_err(|_| HalError::CannotMap)?;
+                let regs = Mapped::new(platform.hal(), base, len, MmioKind::PciConfig)?;
+                Ok(Some(Self::Ecam(Ecam::new(regs, *host.buses.start()))))
+            }
+            PciConfig::Ports => Ok(platform.pci_ports().map(|ports| Self::Ports(LegacyPorts::new(ports)))),
+        }
+    }
+}
+
+/// How the demo's drivers reach their devices.
+pub type AnyDevice<'c, P> = AnyTransport<
+    Mapped<<P as Platform>::Hal>,
+    &'c Config<<P as Platform>::Hal, <P as Platform>::Ports>,
+>;
+
+/// A virtio device that was found.
+#[derive(Debug)]
+pub struct Found<T> {
+    /// What it is.
+    pub id: DeviceId,
+    /// Where it is.
+    pub location: Location,
+    /// How it is reached.
+    pub kind: Kind,
+    /// The way to it; `None` if it cannot be used, or is in use.
+    pub transport: Option<T>,
+}
+
+/// All devices found, in the order of their places.
+#[derive(Debug)]
+pub struct Devices<T> {
+    all: [Option<Found<T>>; MAX_DEVICES],
+    count: usize,
+}
+
+impl<T> Devices<T> {
+    /// Nothing yet.
+    pub const fn new() -> Self {
+        Self { all: [const { None }; MAX_DEVICES], count: 0 }
+    }
+
+    /// The devices.
+    pub fn iter(&self) -> impl Iterator<Item = &Found<T>> {
+        self.all.iter().flatten()
+    }
+
+    /// The devices, to take their transports.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Found<T>> {
+        self.all.iter_mut().flatten()
+    }
+
+    /// Devices beyond [`MAX_DEVICES`] are dropped.
+    fn push(&mut self, found: Found<T>) {
+        if let Some(place) = self.all.get_mut(self.count) {
+            *place = Some(found);
+            self.count += 1;
+        }
+    }
+}
+
+impl<T> Default for Devices<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Looks everywhere. What is wrong with a place is said to `log`, and the place passed over.
+pub fn all<'c, P: Platform>(
+    platform: &P,
+    machine: &Machine<'_>,
+    config: Option<&'c Config<P::Hal, P::Ports>>,
+    log: &mut impl fmt::Write,
+) -> Devices<AnyDevice<'c, P>> {
+    let mut devices = Devices::new();
+    mmio_slots(platform.hal(), machine.mmio, &mut devices, log);
+    if let (Some(host), Some(config)) = (&machine.pci, config) {
+        pci_functions(platform.hal(), host, config, &mut devices, log);
+    }
+    devices
+}
+
+fn mmio_slots<H: Hal + Clone, A: ConfigAccess>(
+    hal: H,
+    slots: &[MmioSlot],
+    devices: &mut Devices<AnyTransport<Mapped<H>, A>>,
+    log: &mut impl fmt::Write,
+) {
+    for (slot, probed) in mmio::probe_all(hal, slots.iter().copied()) {
+        match probed {
+            Ok(None) => {}
+            Ok(Some(transport)) => devices.push(Found {
+                id: virtio::Transport::device_id(&transport),
+                location: Location::Address(slot.base.get()),
+                kind: match transport.version() {
+                    mmio::Version::Legacy => Kind::MmioLegacy,
+                    mmio::Version::Modern => Kind::Mmio,
+                },
+                transport: Some(transport.into()),
+            }),
+            Err(error) => note(log, format_args!("slot {}: {error}", slot.base)),
+        }
+    }
+}
+
+fn pci_functions<'c, H: Hal + Clone, R: Registers>(
+    hal: H,
+    host: &PciHost,
+    config: &'c Config<H, R>,
+    devices: &mut Devices<AnyTransport<Mapped<H>, &'c Config<H, R>>>,
+    log: &mut impl fmt::Write,
+) {
+    let root = *host.buses.start();
+    // On a machine with firmware both find all done already.
+    if let Err(error) = number_buses(config, root, *host.buses.end()) {
+        note(log, format_args!("pci: {error}"));
+    }
+    if let Err(error) = BarAllocator::new(host.windows).assign_all(config, root) {
+        note(log, format_args!("pci: {error}"));
+    }
+    for function in pci::walk(config, root) {
+        let Some(id) = function.virtio_id() else { continue };
+        let address = function.address;
+        let transport = PciTransport::in_windows(hal.clone(), config, address, &host.windows);
+        if let Err(error) = &transport {
+            refused(log, address, error);
+        }
+        devices.push(Found {
+            id,
+            location: Location::Function {
+                bus: address.bus(),
+                device: address.device(),
+                function: address.function(),
+            },
+            kind: Kind::Pci,
+            transport: transport.ok().map(Into::into),
+        });
+    }
+}
+
+fn refused(log: &mut impl fmt::Write, address: FunctionAddress, error: &PciError) {
+    note(log, format_args!("pci {address}: {error}"));
+}
+
+/// Says something. The log is the serial line: if that fails, there is nobody left to tell.
+fn note(log: &mut impl fmt::Write, what: fmt::Arguments<'_>) {
+    let _ = writeln!(log, "{what}");
+}

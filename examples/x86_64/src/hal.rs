@@ -1,0 +1,34 @@
+//! What the drivers ask of this kernel: page frames, and where physical addresses are mapped.
+
+use crate::paging;
+use core::num::NonZeroUsize;
+use virtio::hal::clock;
+use virtio::{OffsetHal, PhysAddr};
+
+/// RAM that nobody uses yet.
+pub static FRAMES: demo::Frames = demo::Frames::new();
+
+/// [`FRAMES`], for the drivers.
+#[derive(Clone, Copy, Debug)]
+pub struct Ram;
+
+// SAFETY: `FRAMES` hands out each frame once until it is back, and `kernel_main` gave it RAM that is free.
+unsafe impl virtio::Frames for Ram {
+    fn alloc(&self, count: NonZeroUsize) -> Option<PhysAddr> {
+        FRAMES.alloc(count.get()).map(PhysAddr::new)
+    }
+
+    unsafe fn free(&self, first: PhysAddr, count: NonZeroUsize) {
+        // A refused free would be a driver's mistake; the frames stay taken then, and `off` says so.
+        let _ = FRAMES.free(first.get(), count.get());
+    }
+}
+
+/// No CPU's time-stamp counter is faster: a bound may last longer than asked for, never shorter.
+const FASTEST_TSC: u64 = 8_000_000_000;
+
+/// The drivers' side of the kernel. It bounds waits by the time-stamp counter.
+pub fn hal() -> OffsetHal<Ram> {
+    // SAFETY: `paging` maps physical memory at this offset, RAM cacheable and the devices' windows uncached.
+    unsafe { OffsetHal::new(paging::OFFSET as u64, Ram) }.with_clock(|| clock::tsc(FASTEST_TSC))
+}
