@@ -13,6 +13,11 @@ use crate::{DeviceAddr, DeviceId, Error, QueueIndex};
 /// Implementations hold no queue memory. Methods that select before they access (features, queues) take `&mut self`, so
 /// that nobody else selects in between; a doorbell, an interrupt acknowledgement and the status need no selection and
 /// take `&self`.
+///
+/// # Trust
+/// The trait is safe to implement, and yet a transport that claims a reset which never took place lets a device write freed
+/// memory. Whoever makes the register window under a transport vouches for it (*Honest Hands*, at
+/// [`NativeRegs::new`](crate::regs::NativeRegs::new)): without such a window, no transport reaches a device.
 pub trait Transport {
     /// What this is, for banners and logs.
     fn info(&self) -> TransportInfo;

@@ -7,8 +7,8 @@ use virtio_core::{Error, Hal, Transport};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::abi::{
-    CONTROLQ, CURSORQ, CommandType, CtrlFlags, CtrlHdr, GetDisplayInfo, GetEdid, RespDisplayInfo, RespEdid,
-    ResourceAttachBacking, ResourceCreate2d, ResourceDetachBacking, ResourceFlush, ResourceUnref,
+    CONTROLQ, CURSORQ, CommandType, CtrlFlags, CtrlHdr, GetDisplayInfo, GetEdid, ResourceAttachBacking,
+    ResourceCreate2d, ResourceDetachBacking, ResourceFlush, ResourceUnref, RespDisplayInfo, RespEdid,
     ResponseType, SetScanout, TransferToHost2d, UpdateCursor,
 };
 use crate::error::GpuError;
@@ -72,8 +72,7 @@ struct Expected {
 impl Expected {
     fn check(&self, answer: &[u8]) -> Result<(), GpuError> {
         let Self { command, least, .. } = *self;
-        let short =
-            |needed| Err(GpuError::ShortResponse { command, written: answer.len(), needed });
+        let short = |needed| Err(GpuError::ShortResponse { command, written: answer.len(), needed });
         let Ok((header, _)) = CtrlHdr::read_from_prefix(answer) else {
             return short(size_of::<CtrlHdr>());
         };
@@ -155,9 +154,8 @@ impl<T: Transport, H: Hal + Clone> Control<T, H> {
         attachment: &Attachment<B>,
     ) -> Result<(), GpuError> {
         let entries = self.device.attachment_entries(attachment)?;
-        command.nr_entries = u32::try_from(entries)
-            .map_err(|_| Error::from(virtio_core::Misuse::TooManySegments))?
-            .into();
+        command.nr_entries =
+            u32::try_from(entries).map_err(|_| Error::from(virtio_core::Misuse::TooManySegments))?.into();
         let expected = self.stamp(&mut command, Fence::No);
         let mut response = CtrlHdr::default();
         let response = response.as_mut_bytes();

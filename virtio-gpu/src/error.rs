@@ -110,7 +110,10 @@ impl fmt::Display for GpuError {
                 write!(f, "the device misbehaved: it answers {command} with {answer}")
             }
             Self::ShortResponse { command, written, needed } => {
-                write!(f, "the device misbehaved: its answer to {command} has {written} bytes instead of {needed}")
+                write!(
+                    f,
+                    "the device misbehaved: its answer to {command} has {written} bytes instead of {needed}"
+                )
             }
             Self::FenceLost { command, sent, echoed: Some(echoed) } => {
                 write!(f, "the device misbehaved: fence {sent} of {command} comes back as {echoed}")

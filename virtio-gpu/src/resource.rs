@@ -1,7 +1,7 @@
 //! 2D resources: made, filled, shown, destroyed, and undone half-way.
 //!
-//! A resource always has a backing. Its id is the number of its attachment, so the two cannot be mixed up, not even when a
-//! resource of one device is used with another: a detach always names the resource whose backing it gives back.
+//! A resource always has a backing. Its id is the number of its attachment, so the two cannot be mixed up: a detach always
+//! names the resource whose backing it gives back.
 
 use virtio_core::device::NotDetached;
 use virtio_core::dma::{Attachment, ReadBuffer};
@@ -78,7 +78,11 @@ pub(crate) enum Left<B> {
 
 impl<T: Transport, H: Hal + Clone> Control<T, H> {
     /// Makes a resource over `buffer`. Whatever fails, what was done before is undone.
-    pub(crate) fn make<B: ReadBuffer>(&mut self, buffer: B, shape: Shape) -> Result<Resource<B>, ScreenError<B>> {
+    pub(crate) fn make<B: ReadBuffer>(
+        &mut self,
+        buffer: B,
+        shape: Shape,
+    ) -> Result<Resource<B>, ScreenError<B>> {
         let attachment = match self.device.attach(buffer) {
             Ok(attachment) => attachment,
             Err(refused) => {
@@ -164,7 +168,11 @@ impl<T: Transport, H: Hal + Clone> Control<T, H> {
 
     /// Copies an area that lies inside the bounds from the backing to the host. With the fence, the backing may be drawn
     /// into again at once.
-    pub(crate) fn transfer<B: 'static>(&mut self, resource: &Resource<B>, area: Rect) -> Result<(), GpuError> {
+    pub(crate) fn transfer<B: 'static>(
+        &mut self,
+        resource: &Resource<B>,
+        area: Rect,
+    ) -> Result<(), GpuError> {
         let shape = &resource.shape;
         let Some((start, len)) = shape.span(&area) else { return Ok(()) };
         self.device.sync_attachment(&resource.attachment, start, len)?;
@@ -179,8 +187,7 @@ impl<T: Transport, H: Hal + Clone> Control<T, H> {
 
     /// Shows what was transferred, wherever the resource is shown.
     pub(crate) fn flush<B>(&mut self, resource: &Resource<B>, area: Rect) -> Result<(), GpuError> {
-        let flush =
-            ResourceFlush { r: area.into(), resource_id: resource.id.into(), ..Default::default() };
+        let flush = ResourceFlush { r: area.into(), resource_id: resource.id.into(), ..Default::default() };
         self.order(flush, Fence::No)
     }
 }

@@ -35,9 +35,8 @@ impl<T: Transport, H: Hal + Clone> Input<T, H> {
     /// [`Error::Core`]: it is no input device, it lacks a queue, it refuses its features, it does not reset, or the
     /// platform has no memory. The device is reset then.
     pub fn new(transport: T, hal: H) -> Result<Self, Error> {
-        let mut init = Init::start(transport, hal, DeviceId::INPUT)?
-            .negotiate(&Wanted::default())?
-            .queues(&[
+        let mut init =
+            Init::start(transport, hal, DeviceId::INPUT)?.negotiate(&Wanted::default())?.queues(&[
                 QueueSpec::new::<()>(EVENT_QUEUE, EVENTS).response(EVENT_LEN),
                 QueueSpec::new::<()>(STATUS_QUEUE, STATUSES).header(EVENT_LEN),
             ])?;

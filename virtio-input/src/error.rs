@@ -38,7 +38,10 @@ impl fmt::Display for Error {
                 write!(f, "the device misbehaved: an event of {written} bytes, 8 are needed")
             }
             Self::AnswerTooLong { select, size } => {
-                write!(f, "the device misbehaved: {size} bytes of configuration {select:#04x}, 128 are possible")
+                write!(
+                    f,
+                    "the device misbehaved: {size} bytes of configuration {select:#04x}, 128 are possible"
+                )
             }
             Self::AnswerTooShort { select, size } => {
                 write!(f, "the device misbehaved: only {size} bytes of configuration {select:#04x}")

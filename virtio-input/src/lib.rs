@@ -2,21 +2,42 @@
 //!
 //! Events are evdev's: the code of a key says which key it is, not what is printed on it.
 //!
-//! ```no_run
-//! use virtio_core::{Hal, Transport};
-//! use virtio_input::{EventType, Input, code};
+//! * [`Input::new`] brings a device up on any [`Transport`](virtio_core::Transport).
+//! * [`Input::next_event`] answers what has happened, and does not block. [`Input::set_led`] talks back.
+//! * [`Input::name`], [`Input::ids`], [`Input::supports`] and [`Input::abs_info`] say what kind of device it is: one that
+//!   has the key Enter is a keyboard, one with absolute axes a tablet.
 //!
-//! fn run(transport: impl Transport, hal: impl Hal + Clone) -> Result<(), virtio_input::Error> {
-//!     let mut input = Input::new(transport, hal)?;
-//!     let is_keyboard = input.supports(EventType::KEY)?.contains(code::KEY_ENTER);
-//!     let _ = (input.name()?.as_str(), is_keyboard);
-//!     input.set_led(code::LED_CAPS_LOCK, true)?;
-//!     loop {
-//!         while let Some(event) = input.next_event()? {
-//!             let _ = (event.kind, event.code, event.value);
-//!         }
-//!     }
-//! }
+//! # Example
+//!
+//! The device here is one of `virtio-testkit`. A kernel has its own [`Hal`](virtio_core::Hal), and a transport from
+//! `virtio-mmio` or `virtio-pci`; the rest is the same.
+//!
+//! ```
+//! use virtio_input::{EventType, Input, InputEvent, code};
+//! # use virtio_core::DeviceId;
+//! # use virtio_testkit::{FakeDevice, Reply, TestHal};
+//! # let hal = TestHal::new();
+//! # let device = FakeDevice::builder(DeviceId::INPUT)
+//! #     .config([0; 136])
+//! #     .on_config_write(|space, _, _| {
+//! #         let enter = space[0] == 0x11 && space[1] == 1;
+//! #         (space[2], space[11]) = if enter { (4, 0x10) } else { (0, 0) };
+//! #     })
+//! #     .event_queue(0, 64)
+//! #     .queue(1, 64, |_| Reply::Write(vec![]))
+//! #     .build(&hal);
+//! # let transport = device.transport();
+//!
+//! let mut input = Input::new(transport, hal.clone())?;
+//! assert!(input.supports(EventType::KEY)?.contains(code::KEY_ENTER)); // a keyboard
+//!
+//! # device.send(0, &[1, 0, 28, 0, 1, 0, 0, 0]); // somebody presses Enter
+//! let event = input.next_event()?;
+//! assert_eq!(event, Some(InputEvent { kind: EventType::KEY, code: code::KEY_ENTER, value: 1 }));
+//! assert_eq!(input.next_event()?, None); // no more for now
+//!
+//! input.set_led(code::LED_CAPS_LOCK, true)?;
+//! # Ok::<(), virtio_input::Error>(())
 //! ```
 //!
 //! This crate has no unsafe code, needs no heap and does not panic on what a device does.

@@ -54,9 +54,9 @@ pub(crate) struct State {
 impl State {
     /// What the driver has accepted.
     pub(crate) fn features(&self) -> Features {
-        (0..).zip(self.accepted).fold(Features::empty(), |all, (window, bits)| {
-            all | Features::from_window(window, bits)
-        })
+        (0..)
+            .zip(self.accepted)
+            .fold(Features::empty(), |all, (window, bits)| all | Features::from_window(window, bits))
     }
 
     pub(crate) fn queue(&mut self, index: u16) -> Option<&mut FakeQueue> {
@@ -98,7 +98,10 @@ pub struct FakeDevice {
 impl fmt::Debug for FakeDevice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.state();
-        f.debug_struct("FakeDevice").field("id", &state.id).field("status", &state.status).finish_non_exhaustive()
+        f.debug_struct("FakeDevice")
+            .field("id", &state.id)
+            .field("status", &state.status)
+            .finish_non_exhaustive()
     }
 }
 
@@ -177,12 +180,7 @@ impl Builder {
 
     /// Has queue `index`, of at most `max` entries, whose requests `handler` answers.
     #[must_use]
-    pub fn queue(
-        self,
-        index: u16,
-        max: u16,
-        handler: impl FnMut(Request) -> Reply + Send + 'static,
-    ) -> Self {
+    pub fn queue(self, index: u16, max: u16, handler: impl FnMut(Request) -> Reply + Send + 'static) -> Self {
         let handler: Handler = Box::new(handler);
         self.with(move |state| state.queues.push(FakeQueue::new(index, max, handler)))
     }
@@ -201,7 +199,7 @@ impl Builder {
         self.with(|state| {
             state.legacy = true;
             state.has_generation = false;
-            state.offered = state.offered - Features::VERSION_1;
+            state.offered -= Features::VERSION_1;
         })
     }
 
@@ -388,7 +386,9 @@ impl FakeDevice {
     #[must_use]
     pub fn held_readable(&self, queue: u16) -> Vec<Vec<u8>> {
         let mut state = self.state();
-        state.queue(queue).map_or_else(Vec::new, |queue| queue.held.iter().map(|held| held.readable.clone()).collect())
+        state
+            .queue(queue)
+            .map_or_else(Vec::new, |queue| queue.held.iter().map(|held| held.readable.clone()).collect())
     }
 
     /// Uses the `nth` held request of a queue (0 is the oldest): writes `bytes`, as much as fits. Requests may be

@@ -90,13 +90,24 @@ pub(crate) struct FakeQueue {
 
 impl fmt::Debug for FakeQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FakeQueue").field("index", &self.index).field("stopped", &self.stopped).finish_non_exhaustive()
+        f.debug_struct("FakeQueue")
+            .field("index", &self.index)
+            .field("stopped", &self.stopped)
+            .finish_non_exhaustive()
     }
 }
 
 impl FakeQueue {
     pub(crate) fn new(index: u16, max: u16, handler: Handler) -> Self {
-        Self { index, max, handler: Some(handler), ring: None, held: Vec::new(), frozen_event: false, stopped: None }
+        Self {
+            index,
+            max,
+            handler: Some(handler),
+            ring: None,
+            held: Vec::new(),
+            frozen_event: false,
+            stopped: None,
+        }
     }
 
     pub(crate) fn ring(&mut self) -> &mut DeviceQueue {

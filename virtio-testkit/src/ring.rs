@@ -102,7 +102,9 @@ impl DeviceQueue {
         if legacy {
             let driver = rings.descriptor.get() + 16 * n;
             let device = (driver + 6 + 2 * n).next_multiple_of(4096);
-            if !rings.descriptor.is_aligned_to(4096) || rings.driver.get() != driver || rings.device.get() != device
+            if !rings.descriptor.is_aligned_to(4096)
+                || rings.driver.get() != driver
+                || rings.device.get() != device
             {
                 return Err(format!("rings are no legacy block: {rings:?}"));
             }
@@ -201,7 +203,8 @@ impl DeviceQueue {
             }
             let descriptor = self.descriptor(memory, table, at)?;
             if descriptor.flags & INDIRECT != 0 {
-                let entries = u16::try_from(descriptor.len / 16).map_err(|_| "an indirect table is too long")?;
+                let entries =
+                    u16::try_from(descriptor.len / 16).map_err(|_| "an indirect table is too long")?;
                 if indirect || descriptor.flags & NEXT != 0 || descriptor.len % 16 != 0 || entries == 0 {
                     return Err(format!("the chain of {head} has a bad indirect table"));
                 }

@@ -47,6 +47,8 @@ impl State {
     fn write_status(&mut self, status: Status) {
         if status.is_empty() {
             match self.reset {
+                // Status 0 says that a reset is over: where it is 0 already, there is nothing to wait for.
+                _ if self.status.is_empty() => self.power_on(),
                 Reset::AtOnce => self.power_on(),
                 Reset::AfterReads(reads) => self.resetting = Some(reads),
                 Reset::Never => {}

@@ -46,6 +46,8 @@ pub enum Transport {
     Mmio,
     /// virtio over PCI (VIRTIO 1.4 §4.1).
     Pci,
+    /// virtio over PCI with the legacy interface only (VIRTIO 1.4 §4.1.4.10), which the demo does not drive.
+    PciLegacy,
 }
 
 impl fmt::Display for Transport {
@@ -54,6 +56,7 @@ impl fmt::Display for Transport {
             Self::MmioLegacy => "mmio, version 1 (legacy)",
             Self::Mmio => "mmio, version 2",
             Self::Pci => "pci, version 1.x",
+            Self::PciLegacy => "pci, legacy only",
         })
     }
 }

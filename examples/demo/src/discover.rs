@@ -44,7 +44,10 @@ impl<H: Hal, R: Registers> Config<H, R> {
     /// # Errors
     ///
     /// It cannot be mapped.
-    pub fn open<P: Platform<Hal = H, Ports = R>>(platform: &P, host: &PciHost) -> Result<Option<Self>, HalError> {
+    pub fn open<P: Platform<Hal = H, Ports = R>>(
+        platform: &P,
+        host: &PciHost,
+    ) -> Result<Option<Self>, HalError> {
         match host.config {
             PciConfig::Ecam { base, len } => {
                 let len = usize::try_from(len).map_err(|_| HalError::CannotMap)?;
@@ -57,10 +60,8 @@ impl<H: Hal, R: Registers> Config<H, R> {
 }
 
 /// How the demo's drivers reach their devices.
-pub type AnyDevice<'c, P> = AnyTransport<
-    Mapped<<P as Platform>::Hal>,
-    &'c Config<<P as Platform>::Hal, <P as Platform>::Ports>,
->;
+pub type AnyDevice<'c, P> =
+    AnyTransport<Mapped<<P as Platform>::Hal>, &'c Config<<P as Platform>::Hal, <P as Platform>::Ports>>;
 
 /// A virtio device that was found.
 #[derive(Debug)]
@@ -98,8 +99,8 @@ impl<T> Devices<T> {
         self.all.iter_mut().flatten()
     }
 
-    /// Devices beyond [`MAX_DEVICES`] are dropped.
-    fn push(&mut self, found: Found<T>) {
+    /// Adds one. Those beyond [`MAX_DEVICES`] are dropped.
+    pub(crate) fn push(&mut self, found: Found<T>) {
         if let Some(place) = self.all.get_mut(self.count) {
             *place = Some(found);
             self.count += 1;
@@ -180,7 +181,10 @@ fn pci_functions<'c, H: Hal + Clone, R: Registers>(
                 device: address.device(),
                 function: address.function(),
             },
-            kind: Kind::Pci,
+            kind: match transport {
+                Err(PciError::LegacyOnly) => Kind::PciLegacy,
+                _ => Kind::Pci,
+            },
             transport: transport.ok().map(Into::into),
         });
     }
@@ -193,4 +197,50 @@ fn refused(log: &mut impl fmt::Write, address: FunctionAddress, error: &PciError
 /// Says something. The log is the serial line: if that fails, there is nobody left to tell.
 fn note(log: &mut impl fmt::Write, what: fmt::Arguments<'_>) {
     let _ = writeln!(log, "{what}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::String;
+    use alloc::vec::Vec;
+    use virtio::PhysAddr;
+    use virtio::pci::AccessFns;
+    use virtio_testkit::TestHal;
+
+    type NoPci = AccessFns<fn(FunctionAddress, u16) -> u32, fn(FunctionAddress, u16, u32)>;
+
+    const MAGIC: u32 = 0x7472_6976;
+
+    /// Slots with these values of magic, version and device id; what was found in them, and what was said.
+    fn look(contents: &[[u32; 3]]) -> (Vec<(u32, Location, Kind)>, String) {
+        let hal = TestHal::new();
+        let slots: Vec<MmioSlot> = mmio::slots(PhysAddr::new(0x0a00_0000), 0x200, contents.len()).collect();
+        let registers: Vec<_> = slots.iter().map(|slot| hal.add_registers(slot.base, slot.len)).collect();
+        for (slot, values) in registers.iter().zip(contents) {
+            for (offset, value) in [0, 4, 8].into_iter().zip(values) {
+                slot.write32(offset, *value);
+            }
+        }
+        let (mut devices, mut log) = (Devices::<AnyTransport<_, NoPci>>::new(), String::new());
+        mmio_slots(hal.clone(), &slots, &mut devices, &mut log);
+        assert!(devices.iter().all(|found| found.transport.is_some()));
+        (devices.iter().map(|found| (found.id.get(), found.location, found.kind)).collect(), log)
+    }
+
+    #[test]
+    fn slots_are_empty_taken_or_strange() {
+        let (found, log) =
+            look(&[[MAGIC, 1, 0], [MAGIC, 1, 16], [7, 1, 16], [MAGIC, 2, 18], [MAGIC, 3, 18], [MAGIC, 2, 0]]);
+        let at = |slot: u64| Location::Address(0x0a00_0000 + 0x200 * slot);
+        assert_eq!(found, [(16, at(1), Kind::MmioLegacy), (18, at(3), Kind::Mmio)]);
+        assert_eq!(log.lines().count(), 2);
+        assert!(log.contains("slot 0xa000400: ") && log.contains("slot 0xa000800: "), "{log}");
+    }
+
+    #[test]
+    fn more_devices_than_fit_do_no_harm() {
+        let (found, log) = look(&[[MAGIC, 2, 4]; MAX_DEVICES + 3]);
+        assert_eq!((found.len(), log.as_str()), (MAX_DEVICES, ""));
+    }
 }

@@ -23,8 +23,7 @@ pub struct Inventory {
 impl Inventory {
     /// Notes all devices. None of them is driven yet.
     pub fn new<T>(devices: &Devices<T>) -> Self {
-        let mut inventory =
-            Self { lines: [NO_LINE; MAX_DEVICES], features: [None; MAX_DEVICES], count: 0 };
+        let mut inventory = Self { lines: [NO_LINE; MAX_DEVICES], features: [None; MAX_DEVICES], count: 0 };
         for (line, found) in inventory.lines.iter_mut().zip(devices.iter()) {
             *line = DeviceLine {
                 name: found.id.name().unwrap_or("unknown"),
@@ -60,5 +59,29 @@ impl Inventory {
             *line = self.line(index).unwrap_or(NO_LINE);
         }
         use_them(lines.get(..self.count).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::banner::{Location, Transport};
+    use crate::discover::Found;
+
+    #[test]
+    fn a_driven_device_has_features_and_perhaps_a_name() {
+        let mut devices: Devices<()> = Devices::new();
+        for (number, id) in (0..).zip([DeviceId::GPU, DeviceId::INPUT, DeviceId::new(999)]) {
+            let location = Location::Address(number);
+            devices.push(Found { id, location, kind: Transport::Mmio, transport: None });
+        }
+        let mut inventory = Inventory::new(&devices);
+        inventory.driven(1, DeviceId::INPUT, Features::EVENT_IDX, Some("keyboard"));
+        inventory.driven(99, DeviceId::GPU, Features::empty(), Some("nowhere"));
+        inventory.with_lines(|lines| {
+            assert!(lines.iter().map(|line| line.name).eq(["gpu", "keyboard", "unknown"]));
+            assert!(lines.iter().map(|line| line.features).eq([None, Some(&["EVENT_IDX"][..]), None]));
+        });
+        assert!(inventory.line(3).is_none());
     }
 }

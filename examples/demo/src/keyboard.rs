@@ -66,3 +66,90 @@ impl<T: Transport, H: Hal + Clone> Keyboard<T, H> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::String;
+    use alloc::vec::Vec;
+    use virtio::DeviceId;
+    use virtio_testkit::{FakeDevice, FakeTransport, Lie, Reply, TestHal};
+
+    /// A device with the keys of `bits`, the bitmap of codes 24 to 31.
+    fn device(hal: &TestHal, bits: u8) -> FakeDevice {
+        FakeDevice::builder(DeviceId::INPUT)
+            .config([0; 136])
+            .on_config_write(move |space, _, _| {
+                let keys = space[0] == 0x11 && space[1] == 1;
+                (space[2], space[11]) = if keys { (4, bits) } else { (0, 0) };
+            })
+            .event_queue(0, 64)
+            .queue(1, 64, |_| Reply::Hold)
+            .build(hal)
+    }
+
+    fn keyboard(device: &FakeDevice, hal: &TestHal) -> Keyboard<FakeTransport, TestHal> {
+        Keyboard::new(device.transport(), hal.clone()).unwrap().unwrap()
+    }
+
+    fn send(device: &FakeDevice, kind: u8, code: u8, value: u8) {
+        assert!(device.send(0, &[kind, 0, code, 0, value, 0, 0, 0]));
+    }
+
+    fn press(device: &FakeDevice, code: u8) {
+        for value in [1, 0] {
+            send(device, 1, code, value);
+            send(device, 0, 0, 0);
+        }
+    }
+
+    fn typed(keyboard: &mut Keyboard<FakeTransport, TestHal>) -> String {
+        core::iter::from_fn(|| keyboard.read().unwrap()).map(char::from).collect()
+    }
+
+    #[test]
+    fn only_what_has_an_enter_key_is_a_keyboard() {
+        let hal = TestHal::new();
+        assert!(Keyboard::new(device(&hal, 0x10).transport(), hal.clone()).unwrap().is_some());
+        assert!(Keyboard::new(device(&hal, 0xef).transport(), hal.clone()).unwrap().is_none());
+    }
+
+    #[test]
+    fn keys_type_and_everything_else_does_not() {
+        let hal = TestHal::new();
+        let device = device(&hal, 0x10);
+        let mut keyboard = keyboard(&device, &hal);
+        assert_eq!(keyboard.read(), Ok(None));
+        send(&device, 1, 42, 1); // shift
+        press(&device, 35);
+        send(&device, 1, 42, 0);
+        press(&device, 23);
+        send(&device, 2, 30, 1); // a relative axis with the number of a key
+        assert!(device.send(0, &[1, 0, 30]));
+        press(&device, 28);
+        assert_eq!(typed(&mut keyboard), "Hi\n");
+    }
+
+    #[test]
+    fn caps_lock_has_its_led() {
+        let hal = TestHal::new();
+        let device = device(&hal, 0x10);
+        let mut keyboard = keyboard(&device, &hal);
+        for code in [58, 30, 58, 30] {
+            press(&device, code);
+        }
+        assert_eq!(typed(&mut keyboard), "Aa");
+        let leds: Vec<u8> = device.held_readable(1).iter().map(|event| event[4]).collect();
+        assert_eq!(leds, [1, 0]);
+        assert!(device.held_readable(1).iter().all(|event| event.starts_with(&[0x11, 0, 1, 0])));
+    }
+
+    #[test]
+    fn a_lost_keyboard_says_so() {
+        let hal = TestHal::new();
+        let device = device(&hal, 0x10);
+        let mut keyboard = keyboard(&device, &hal);
+        device.lie(0, Lie::UsedIndex(1000));
+        assert!(keyboard.read().is_err());
+    }
+}

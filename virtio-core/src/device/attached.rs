@@ -134,7 +134,9 @@ impl<T: Transport, H: Hal + Clone> Device<T, H> {
         limit: Duration,
         confirmed: impl FnOnce(&[u8]) -> Result<(), E>,
     ) -> Result<B, NotDetached<B, E>> {
-        let answer = self.exchange(queue, header, response, limit);
+        // Not a word to the device about what is not its own.
+        let known = self.attachment_entries(&attachment);
+        let answer = known.and_then(|_| self.exchange(queue, header, response, limit));
         let proof = answer.map_err(E::from).and_then(|written| {
             confirmed(response.get(..written).unwrap_or_default())?;
             Ok(Detached::confirmed())

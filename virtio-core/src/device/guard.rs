@@ -125,7 +125,7 @@ impl<T: Transport, H: Hal> Guard<T, H> {
                 Stop::Confirmed
             }
             Err(error) => {
-                self.queues.leak(&self.hal);
+                self.queues.leak();
                 self.attachments.leak_all();
                 let cut = self.transport.as_mut().is_some_and(Transport::cut_off);
                 if cut { Stop::CutOff(error) } else { Stop::Running(error) }

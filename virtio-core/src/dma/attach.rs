@@ -29,6 +29,8 @@ use crate::{DeviceAddr, Error, Hal, Leaked, Misuse};
 /// Forgetting the token leaks nothing for good: the buffer is released with the device.
 pub struct Attachment<B> {
     id: u64,
+    /// Where its table of entries lies: what tells it from a token of another device with the same number.
+    table: DeviceAddr,
     buffer: PhantomData<fn() -> B>,
 }
 
@@ -72,6 +74,14 @@ impl<H: Hal> fmt::Debug for Attachments<H> {
 unsafe impl<H: Hal> Send for Attachments<H> {}
 // SAFETY: `&Attachments` gives out counts and addresses only.
 unsafe impl<H: Hal> Sync for Attachments<H> {}
+
+impl<H: Hal> Drop for Attachments<H> {
+    /// The guard has released or leaked everything before, unless it was cut short by a panic: then it is leaked here
+    /// (I-RESET).
+    fn drop(&mut self) {
+        self.leak_all();
+    }
+}
 
 struct Node<H: Hal> {
     id: u64,
@@ -186,6 +196,7 @@ impl<H: Hal + Clone> Attachments<H> {
             return Err((error, ManuallyDrop::into_inner(unsafe { place.cast::<ManuallyDrop<B>>().read() })));
         }
         let id = self.next_id;
+        let named_by = table.device();
         self.next_id = self.next_id.wrapping_add(1);
         let node = Node {
             id,
@@ -206,7 +217,7 @@ impl<H: Hal + Clone> Attachments<H> {
         // SAFETY: the pages start with room for a node, page-aligned.
         unsafe { home.write(node) };
         self.first = Some(home);
-        Ok(Attachment { id, buffer: PhantomData })
+        Ok(Attachment { id, table: named_by, buffer: PhantomData })
     }
 }
 
@@ -243,7 +254,8 @@ impl<H: Hal> Attachments<H> {
     /// The node of a token, if it is of this list and of its type.
     fn find<B: 'static>(&mut self, token: &Attachment<B>) -> Result<&mut Node<H>, Misuse> {
         let node = self.find_id(token.id).ok_or(Misuse::NoSuchAttachment)?;
-        if node.buffer_type == TypeId::of::<B>() { Ok(node) } else { Err(Misuse::NoSuchAttachment) }
+        let mine = node.table.device() == token.table && node.buffer_type == TypeId::of::<B>();
+        if mine { Ok(node) } else { Err(Misuse::NoSuchAttachment) }
     }
 
     fn find_id(&mut self, id: u64) -> Option<&mut Node<H>> {
@@ -391,6 +403,7 @@ impl<H: Hal> Attachments<H> {
             // SAFETY: Node Owned: live, and just unlinked. Nothing of it is dropped; it stays where it is for good.
             let node = unsafe { node.as_ref() };
             node.hal.leaked(Leaked { device: node.table.device(), pages: node.table.pages().get() });
+            node.pages.report_leak();
             for index in 0..node.count {
                 // SAFETY: all `count` segments were stored.
                 unsafe { load(node.segments, index) }.leak(&node.hal);

@@ -3,11 +3,12 @@
 //! **Private Owned**: the pages belong to this value alone, zeroed once, until it is dropped.
 #![expect(unsafe_code, reason = "allocates and frees private pages")]
 
+use core::mem::ManuallyDrop;
 use core::num::NonZeroUsize;
 use core::ptr::NonNull;
 
 use crate::hal::DmaMemory;
-use crate::{Error, Hal, HalError, Misuse};
+use crate::{Error, Hal, HalError, Leaked, Misuse};
 
 /// Private pages without a type. Frees itself.
 #[derive(Debug)]
@@ -43,6 +44,16 @@ impl<H: Hal> Private<H> {
 
     pub(crate) fn ptr(&self) -> NonNull<u8> {
         self.memory.ptr
+    }
+
+    /// Keeps the pages from ever being freed, and says so: what is parked in them is still lent.
+    pub(crate) fn leak(self) {
+        ManuallyDrop::new(self).report_leak();
+    }
+
+    /// Says that the pages will never be freed.
+    pub(crate) fn report_leak(&self) {
+        self.hal.leaked(Leaked { device: self.memory.device, pages: self.pages.get() });
     }
 }
 

@@ -92,7 +92,7 @@ pub struct Segment {
 /// Memory that could not be given back, because the device would not confirm that it has stopped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Leaked {
-    /// Where the device sees it.
+    /// Where the device sees it; for private pages, what [`Hal::private_alloc`] answered.
     pub device: DeviceAddr,
     /// Its length in pages; 0 for a shared segment.
     pub pages: usize,

@@ -90,9 +90,9 @@ impl<H: Hal> QueueSet<H> {
     }
 
     /// Gives the queues up without freeing them: the device may still use them.
-    pub(crate) fn leak(&mut self, hal: &H) {
+    pub(crate) fn leak(&mut self) {
         while let Some(queue) = self.pop() {
-            queue.leak(hal);
+            queue.leak();
         }
         self.pages = None;
     }
@@ -100,10 +100,10 @@ impl<H: Hal> QueueSet<H> {
 
 impl<H: Hal> Drop for QueueSet<H> {
     /// Frees queues that no device was ever told of. Otherwise the guard has released or leaked them before, unless it was
-    /// cut short by a panic: then they are lost (I-RESET).
+    /// cut short by a panic: then they are leaked here (I-RESET).
     fn drop(&mut self) {
         if self.armed {
-            core::mem::forget(self.pages.take());
+            self.leak();
         } else {
             while self.pop().is_some() {}
         }

@@ -133,7 +133,7 @@ pub(super) struct Slots<H: Hal> {
     pub(super) free_first: u16,
     pub(super) free_count: u16,
     /// Owns the memory that the pointers lead into.
-    _pages: Private<H>,
+    pages: Private<H>,
 }
 
 // SAFETY: the records lie in pages that this value owns; payloads are `Send` (`Lend`) and handed over by value.
@@ -178,7 +178,7 @@ impl<H: Hal> Slots<H> {
             kind,
             free_first: 0,
             free_count: size.get(),
-            _pages: pages,
+            pages,
         };
         let nothing = SharedPart::direct(DeviceAddr::new(0), 0, Direction::ToDevice);
         for index in 0..size.get() {
@@ -195,6 +195,11 @@ impl<H: Hal> Slots<H> {
         // Zeroed pages hold `false` for every `parked` already; this says so without relying on it.
         slots.parked_mut().fill(false);
         Ok(slots)
+    }
+
+    /// Gives the memory up without freeing it; parked payloads are not dropped.
+    pub(super) fn leak(self) {
+        self.pages.leak();
     }
 
     pub(super) fn kind_is<P: 'static>(&self) -> bool {

@@ -32,6 +32,10 @@ impl NativeRegs {
     /// *Window Valid*: the range is mapped, readable and writable as device memory, `base` is 4-byte aligned, nothing of
     /// it is ordinary memory that Rust code refers to, and it stays mapped until the value is dropped (or, made by
     /// [`Hal::map_mmio`](crate::Hal::map_mmio), until it is given to [`Hal::unmap_mmio`](crate::Hal::unmap_mmio)).
+    ///
+    /// *Honest Hands*: a register write can make a device access any memory, and no type can tell a right one from a wrong
+    /// one. So the value goes only to code that drives its device as the specification says: the transports of this family
+    /// do. This is where the trust in a [`Transport`](crate::Transport) comes from, although that trait is safe.
     #[must_use]
     pub const unsafe fn new(base: NonNull<u8>, len: usize) -> Self {
         Self { base, len }

@@ -13,7 +13,7 @@ use crate::queue::event;
 use crate::queue::slots::{PayloadKind, Slots, State};
 use crate::regs::BarrierClass;
 use crate::transport::{Doorbell, Rings};
-use crate::{Error, Hal, Misbehaved, Misuse, QueueIndex, QueueSize};
+use crate::{DeviceAddr, Error, Hal, Misbehaved, Misuse, QueueIndex, QueueSize};
 
 /// Ends the list of used requests.
 const NONE: u16 = u16::MAX;
@@ -36,6 +36,8 @@ pub(crate) struct Setup {
 pub struct Token {
     pub(in crate::queue) head: u16,
     pub(in crate::queue) serial: u32,
+    /// Where the queue's descriptors lie: what tells it from the same token of another queue.
+    queue: DeviceAddr,
 }
 
 /// One split virtqueue.
@@ -113,6 +115,10 @@ impl<H: Hal> SplitQueue<H> {
     }
     pub(crate) fn carries<P: 'static>(&self) -> bool {
         self.slots.kind_is::<P>()
+    }
+
+    fn token(&self, head: u16, serial: u32) -> Token {
+        Token { head, serial, queue: self.rings.addresses().descriptor }
     }
 
     /// An error if the queue has seen a violated invariant.
@@ -212,7 +218,7 @@ impl<H: Hal> SplitQueue<H> {
         self.rings.write_available(self.available, head);
         self.available = self.available.wrapping_add(1);
         self.in_flight = self.in_flight.saturating_add(1);
-        Token { head, serial }
+        self.token(head, serial)
     }
 
     /// Shows the device everything added so far: one store of `avail.idx`.
@@ -275,6 +281,9 @@ impl<H: Hal> SplitQueue<H> {
 
     /// The request of `token`, settled, if it was used. Others that were used meanwhile stay for `poll`.
     pub(crate) fn poll_for(&mut self, hal: &H, token: Token) -> Result<Option<Settled>, Error> {
+        if token.queue != self.rings.addresses().descriptor {
+            return Err(Misuse::NoSuchRequest.into());
+        }
         match self.slots.head(token.head) {
             Some(record) if record.serial == token.serial && record.state == State::Used => {
                 self.remove_used(token.head);
@@ -294,7 +303,7 @@ impl<H: Hal> SplitQueue<H> {
 
     fn settle(&mut self, hal: &H, head: u16) -> (Token, Settled) {
         let serial = self.slots.head(head).map_or(0, |record| record.serial);
-        (Token { head, serial }, self.slots.settle(hal, head))
+        (self.token(head, serial), self.slots.settle(hal, head))
     }
 
     /// Reads one used element and takes it, or breaks the queue (I-ALLEGE).
@@ -368,11 +377,10 @@ impl<H: Hal> SplitQueue<H> {
     }
 
     /// Gives up all memory that the device may still use: it was not reset.
-    pub(crate) fn leak(self, hal: &H) {
-        self.slots.report_leaks(hal);
+    pub(crate) fn leak(self) {
+        self.slots.report_leaks(self.rings.hal());
         self.rings.leak();
         self.area.leak();
-        // Parked payloads are never dropped: `slots` owns plain pages only, and does not look into them.
-        core::mem::forget(self.slots);
+        self.slots.leak();
     }
 }

@@ -64,6 +64,11 @@ impl<H: Hal> SplitRings<H> {
         }
     }
 
+    /// Where the memory came from.
+    pub(super) fn hal(&self) -> &H {
+        self.driver.hal()
+    }
+
     /// Gives the memory up without freeing it.
     pub(super) fn leak(self) {
         self.driver.leak();

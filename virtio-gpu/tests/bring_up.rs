@@ -1,0 +1,274 @@
+//! Bring-up and the end: what is negotiated, what is refused, that nothing is forgotten.
+
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::std_instead_of_alloc,
+    clippy::std_instead_of_core,
+    clippy::unwrap_used,
+    reason = "tests fail by panicking"
+)]
+
+#[allow(dead_code, reason = "every test file uses its own part of it")]
+mod common;
+
+use common::{CREATE_2D, FakeGpu, GET_DISPLAY_INFO, Seen, Trouble};
+use virtio_core::{DeviceId, Error, Features, HalError, Incompatible, Misbehaved, QueueIndex, Status, Wait};
+use virtio_gpu::{CursorImage, CursorPosition, Gpu, GpuError, Rgb, abi};
+use virtio_testkit::{Event, FakeDevice, Reset, TestHal};
+
+static CURSOR: CursorImage = CursorImage::from_pattern(&["#"]);
+
+#[test]
+fn a_gpu_comes_up_and_goes_down() {
+    let hal = TestHal::new();
+    let fake = FakeGpu::new(&hal);
+    let gpu = Gpu::new(fake.transport(), hal.clone()).unwrap();
+    assert_eq!(gpu.features(), Features::VERSION_1 | abi::F_EDID);
+    assert_eq!(gpu.scanouts(), 1);
+    assert_eq!(gpu.transport_info().unwrap().name, "virtio-testkit");
+    assert!(fake.device.status().contains(Status::DRIVER_OK));
+    assert_eq!(fake.seen(), [], "no command before it is asked for");
+    drop(gpu);
+    assert!(fake.device.status().is_empty());
+    hal.finish();
+}
+
+#[test]
+fn commands_of_a_whole_life_come_in_order() {
+    let hal = TestHal::new();
+    let fake = FakeGpu::new(&hal);
+    let mut gpu = Gpu::new(fake.transport(), hal.clone()).unwrap();
+    let mut screen = gpu.screen().unwrap();
+    let mut picture = gpu.framebuffer(&mut screen).unwrap();
+    picture.clear(Rgb::WHITE).unwrap();
+    picture.flush().unwrap();
+    drop(gpu.close(screen).unwrap());
+    let area = [0, 0, 64, 48];
+    assert_eq!(
+        fake.seen(),
+        [
+            Seen::DisplayInfo,
+            Seen::Create { id: 1, format: 2, width: 64, height: 48 },
+            Seen::Attach { id: 1, entries: 1 },
+            Seen::SetScanout { scanout: 0, id: 1, area },
+            Seen::Transfer { id: 1, area, offset: 0, fenced: true },
+            Seen::Flush { id: 1, area },
+            Seen::SetScanout { scanout: 0, id: 0, area: [0; 4] },
+            Seen::Detach { id: 1, fenced: true },
+            Seen::Unref { id: 1, fenced: true },
+        ]
+    );
+    fake.check();
+    let transport = gpu.dismantle().unwrap();
+    // The same transport serves again.
+    let mut gpu = Gpu::new(transport, hal.clone()).unwrap();
+    gpu.display_info().unwrap();
+    drop(gpu);
+    hal.finish();
+}
+
+#[test]
+fn the_device_is_reset_before_anything_is_freed() {
+    let hal = TestHal::new();
+    let fake = FakeGpu::new(&hal);
+    let mut gpu = Gpu::new(fake.transport(), hal.clone()).unwrap();
+    let screen = gpu.screen().unwrap();
+    hal.clear_trace();
+    drop(gpu);
+    drop(screen);
+    let trace = hal.trace();
+    let freed = trace.iter().position(Event::gives_memory_back).unwrap();
+    let confirmed = trace.iter().position(Event::confirms_reset).unwrap();
+    assert!(confirmed < freed, "{trace:?}");
+    hal.finish();
+}
+
+#[test]
+fn a_legacy_transport_will_do() {
+    let hal = TestHal::new();
+    let fake = FakeGpu::with(&hal, |builder| builder.legacy());
+    let mut gpu = Gpu::new(fake.transport(), hal.clone()).unwrap();
+    assert_eq!(gpu.scanouts(), 1, "the configuration space is little-endian all the same");
+    let mut screen = gpu.screen().unwrap();
+    gpu.framebuffer(&mut screen).unwrap().flush().unwrap();
+    assert!(fake.glass(0).is_some());
+    fake.check();
+    drop(gpu);
+    hal.finish();
+}
+
+/// Brings a device up that is refused; answers why, and checks that everything was freed and the device told.
+fn refused(make: impl FnOnce(&TestHal) -> FakeDevice) -> GpuError {
+    let hal = TestHal::new();
+    let device = make(&hal);
+    let error = Gpu::new(device.transport(), hal.clone()).unwrap_err();
+    assert!(!device.status().contains(Status::DRIVER_OK));
+    assert!(hal.outstanding().is_none());
+    hal.finish();
+    error
+}
+
+fn gpu_with(
+    hal: &TestHal,
+    change: impl FnOnce(virtio_testkit::Builder) -> virtio_testkit::Builder,
+) -> FakeDevice {
+    FakeGpu::with(hal, change).device
+}
+
+#[test]
+fn devices_that_cannot_be_served_are_refused_by_name() {
+    let cases: [(GpuError, fn(&TestHal) -> FakeDevice); 9] = [
+        (GpuError::NoScanouts, |hal| gpu_with(hal, |builder| builder.config(common::config(0)))),
+        (GpuError::TooManyScanouts(17), |hal| gpu_with(hal, |builder| builder.config(common::config(17)))),
+        (GpuError::TooManyScanouts(u32::MAX), |hal| {
+            gpu_with(hal, |builder| builder.config(common::config(u32::MAX)))
+        }),
+        (Error::from(Incompatible::ConfigTooSmall { offset: 8, len: 4 }).into(), |hal| {
+            gpu_with(hal, |builder| builder.config([0; 8]))
+        }),
+        (Error::from(Incompatible::WrongDevice(DeviceId::BLOCK)).into(), |hal| {
+            FakeDevice::builder(DeviceId::BLOCK).build(hal)
+        }),
+        (Error::from(Incompatible::FeaturesRefused(Features::VERSION_1 | abi::F_EDID)).into(), |hal| {
+            gpu_with(hal, |builder| builder.refuses_features())
+        }),
+        (Error::from(Incompatible::MissingFeatures(Features::VERSION_1)).into(), |hal| {
+            gpu_with(hal, |builder| builder.features(abi::F_EDID))
+        }),
+        (Error::from(Incompatible::NoQueue(QueueIndex::new(0))).into(), |hal| {
+            FakeDevice::builder(DeviceId::GPU).config(common::config(1)).build(hal)
+        }),
+        (
+            Error::from(Incompatible::QueueTooSmall { queue: QueueIndex::new(0), max: 2, needed: 3 }).into(),
+            |hal| {
+                let nothing = |_| virtio_testkit::Reply::Hold;
+                FakeDevice::builder(DeviceId::GPU).config(common::config(1)).queue(0, 2, nothing).build(hal)
+            },
+        ),
+    ];
+    for (error, make) in cases {
+        assert_eq!(refused(make), error);
+    }
+}
+
+#[test]
+fn small_queues_will_do() {
+    for max in [[4, 1], [3, 2], [256, 256]] {
+        let hal = TestHal::new();
+        let fake = FakeGpu::with_queues(&hal, max, |builder| builder);
+        let gpu = Gpu::new(fake.transport(), hal.clone());
+        if max[0] == 3 {
+            // Two is the largest power of two that fits.
+            let small = Incompatible::QueueTooSmall { queue: QueueIndex::new(0), max: 3, needed: 3 };
+            assert_eq!(gpu.unwrap_err(), Error::from(small).into());
+        } else {
+            let mut gpu = gpu.unwrap();
+            let screen = gpu.screen().unwrap();
+            gpu.set_cursor(&CURSOR, 0, 0, CursorPosition::default()).unwrap();
+            gpu.close(screen).unwrap();
+        }
+        hal.finish();
+    }
+}
+
+#[test]
+fn a_reset_that_never_ends_is_named_and_the_memory_leaked() {
+    let hal = TestHal::new();
+    let fake = FakeGpu::with(&hal, |builder| builder.reset(Reset::Never));
+    // Fresh, its status is 0 already.
+    let gpu = Gpu::new(fake.transport(), hal.clone()).unwrap();
+    hal.allow_leaks();
+    let stuck = gpu.dismantle().unwrap_err();
+    let timeout = Error::from(Misbehaved::Timeout(Wait::Reset));
+    assert_eq!(stuck.error, timeout);
+    assert!(!hal.leaks().is_empty());
+    let again = stuck.transport.unwrap();
+    assert_eq!(Gpu::new(again, hal.clone()).unwrap_err(), timeout.into());
+    hal.finish();
+}
+
+#[test]
+fn without_a_clock_no_wait_begins() {
+    let hal = TestHal::new();
+    hal.without_clock(None);
+    let fake = FakeGpu::new(&hal);
+    assert_eq!(Gpu::new(fake.transport(), hal.clone()).unwrap_err(), Error::from(HalError::NoClock).into());
+    hal.finish();
+}
+
+#[test]
+fn silence_ends_in_a_timeout_and_then_the_device_is_down() {
+    for command in [GET_DISPLAY_INFO, CREATE_2D] {
+        let hal = TestHal::new();
+        let fake = FakeGpu::new(&hal);
+        fake.trouble(command, 1, Trouble::Silence);
+        let mut gpu = Gpu::new(fake.transport(), hal.clone()).unwrap();
+        let error = gpu.screen().unwrap_err();
+        assert_eq!(error, Error::from(Misbehaved::Timeout(Wait::Completion(QueueIndex::new(0)))).into());
+        assert!(hal.outstanding().is_none(), "the reset has freed everything");
+        assert_eq!(gpu.screen().unwrap_err(), GpuError::Core(Error::Down));
+        assert_eq!(gpu.poll_display_change(), Ok(false), "registers still answer");
+        drop(gpu);
+        hal.finish();
+    }
+}
+
+#[test]
+fn dropped_in_mid_flight_nothing_is_lost() {
+    let hal = TestHal::new();
+    let fake = FakeGpu::new(&hal);
+    let mut gpu = Gpu::new(fake.transport(), hal.clone()).unwrap();
+    let screen = gpu.screen().unwrap();
+    // Out of half-way: the request is with the device when the kernel's clock panics.
+    fake.device.set_hung(true);
+    hal.panic_nth(virtio_testkit::Call::Relax, 1);
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let unwound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| gpu.display_info()));
+    std::panic::set_hook(hook);
+    assert!(unwound.is_err());
+    drop(gpu);
+    drop(screen);
+    assert!(hal.outstanding().is_none());
+    hal.finish();
+}
+
+#[test]
+fn every_allocation_fails_once() {
+    let mut failures = 0;
+    for n in 1.. {
+        let hal = TestHal::new();
+        let fake = FakeGpu::new(&hal);
+        hal.fail_nth(n);
+        let outcome = Gpu::new(fake.transport(), hal.clone()).and_then(|mut gpu| {
+            let screen = gpu.screen();
+            if screen.is_err() {
+                assert!(fake.host().resources.is_empty(), "nothing is left on the device");
+            }
+            let mut screen = screen?;
+            gpu.framebuffer(&mut screen)?.flush()?;
+            let shown = gpu.set_cursor(&CURSOR, 0, 0, CursorPosition::default());
+            if shown.is_err() {
+                assert_eq!(fake.host().resources.len(), 1, "the cursor is not left on the device");
+                // Once there is memory again, it works.
+                gpu.set_cursor(&CURSOR, 0, 0, CursorPosition::default())?;
+            }
+            gpu.close(screen)?;
+            shown
+        });
+        assert_eq!(outcome.is_err(), hal.has_failed(), "{n}");
+        assert!(hal.outstanding().is_none(), "{n}");
+        fake.check();
+        hal.finish();
+        match outcome {
+            Ok(()) => break,
+            Err(error) => assert_eq!(error, Error::from(HalError::OutOfMemory).into(), "{n}"),
+        }
+        failures = n;
+    }
+    // Rings, slots and request areas of two queues; pixels and attachment of the screen, and of the cursor.
+    assert!(failures >= 12, "{failures}");
+}

@@ -1,0 +1,86 @@
+//! What a device says of itself (VIRTIO 1.4 §5.8.4).
+
+use crate::bench::{builder, drive, honest, keyboard};
+use virtio_core::Features;
+use virtio_input::{AbsInfo, DeviceIds, Error, EventType, code};
+use virtio_testkit::TestHal;
+
+#[test]
+fn everything_is_read_on_modern_and_legacy() {
+    for legacy in [false, true] {
+        let hal = TestHal::new();
+        let builder = builder(8, keyboard);
+        let device = if legacy { builder.legacy() } else { builder }.build(&hal);
+        let mut input = drive(&device, &hal);
+        assert_eq!(input.features().contains(Features::VERSION_1), !legacy);
+        assert_eq!(input.name().unwrap().as_str(), "Test Keyboard");
+        assert_eq!(input.serial().unwrap().as_str(), "s-1?");
+        // Little-endian on both.
+        let ids = DeviceIds { bus: 6, vendor: 0x0627, product: 1, version: 2 };
+        assert_eq!(input.ids(), Ok(Some(ids)));
+        assert!(input.properties().unwrap().iter().eq([1]));
+        let keys = input.supports(EventType::KEY).unwrap();
+        assert!(keys.contains(code::KEY_ENTER) && keys.iter().count() == 1);
+        assert!(input.supports(EventType::LED).unwrap().iter().eq([0, 1, 2]));
+        let x = AbsInfo { min: -5, max: 32767, fuzz: 1, flat: 2, resolution: 3 };
+        assert_eq!(input.abs_info(code::ABS_X), Ok(Some(x)));
+    }
+}
+
+#[test]
+fn what_a_device_has_not_is_empty() {
+    let hal = TestHal::new();
+    let device = builder(8, |_, _| None).build(&hal);
+    let mut input = drive(&device, &hal);
+    assert_eq!(input.name().unwrap().as_str(), "");
+    assert_eq!(input.ids(), Ok(None));
+    assert_eq!(input.abs_info(code::ABS_Y), Ok(None));
+    assert!(input.supports(EventType::REL).unwrap().is_empty());
+    // Beyond what the selector can ask for.
+    assert!(input.supports(EventType::new(0x101)).unwrap().is_empty());
+    assert_eq!(input.abs_info(0x100), Ok(None));
+}
+
+#[test]
+fn the_window_is_left_pointing_at_nothing() {
+    let hal = TestHal::new();
+    let device = builder(8, keyboard).build(&hal);
+    let mut input = drive(&device, &hal);
+    input.name().unwrap();
+    let config = device.config();
+    assert_eq!(config.first_chunk::<3>(), Some(&[0, 0, 0]));
+}
+
+#[test]
+fn sizes_that_cannot_be_are_named_and_the_device_stays_usable() {
+    let hal = TestHal::new();
+    let device = builder(8, |select, _| match select {
+        0x01 => Some((129, vec![b'x'; 128])),
+        0x03 => honest([6, 0, 0x27]),
+        0x12 => honest([0; 19]),
+        0x11 => Some((128, vec![0x80; 128])),
+        _ => None,
+    })
+    .build(&hal);
+    let mut input = drive(&device, &hal);
+    assert_eq!(input.name(), Err(Error::AnswerTooLong { select: 0x01, size: 129 }));
+    assert_eq!(input.ids(), Err(Error::AnswerTooShort { select: 0x03, size: 3 }));
+    assert_eq!(input.abs_info(0), Err(Error::AnswerTooShort { select: 0x12, size: 19 }));
+    let codes = input.supports(EventType::KEY).unwrap();
+    assert_eq!((codes.iter().count(), codes.iter().last()), (128, Some(1023)));
+}
+
+#[test]
+fn a_space_that_changes_meanwhile_is_read_again() {
+    let hal = TestHal::new();
+    let device = builder(8, keyboard).build(&hal);
+    let mut input = drive(&device, &hal);
+    // The selector is answered, then every byte grows with each read, until it settles.
+    device.unsettle_config(20);
+    let name = input.name().unwrap();
+    let settled: Vec<u8> = b"Test Keyboard".iter().map(|byte| byte + 20).collect();
+    assert!(name.as_str().bytes().zip(settled).all(|(read, settled)| read == settled || read == b'?'));
+    device.unsettle_config(u32::MAX);
+    let unstable = virtio_core::Misbehaved::ConfigUnstable;
+    assert_eq!(input.name(), Err(Error::Core(unstable.into())));
+}

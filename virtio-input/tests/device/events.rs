@@ -1,0 +1,196 @@
+//! Events and status feedback (VIRTIO 1.4 §5.8.6).
+
+use crate::bench::{builder, drive, keyboard, wire};
+use virtio_core::{Incompatible, Misbehaved, Misuse, QueueIndex};
+use virtio_input::{Error, EventType, Input, InputEvent, code};
+use virtio_testkit::{Call, Lie, Reset, TestHal};
+
+fn key(code: u16) -> InputEvent {
+    InputEvent { kind: EventType::KEY, code, value: 1 }
+}
+
+#[test]
+fn events_arrive_in_order_on_modern_and_legacy() {
+    for legacy in [false, true] {
+        let hal = TestHal::new();
+        let builder = builder(8, keyboard);
+        let device = if legacy { builder.legacy() } else { builder }.build(&hal);
+        let mut input = drive(&device, &hal);
+        assert_eq!(device.held(0), 8, "every buffer is with the device from the start");
+        assert_eq!(input.next_event(), Ok(None));
+        for number in 0..5 {
+            assert!(device.send(0, &wire(1, number, 1)));
+        }
+        for number in 0..5 {
+            assert_eq!(input.next_event(), Ok(Some(key(number))));
+        }
+        assert_eq!(input.next_event(), Ok(None));
+        assert_eq!(device.held(0), 8, "all buffers are back");
+    }
+}
+
+#[test]
+fn buffers_never_run_out() {
+    let hal = TestHal::new();
+    let device = builder(64, keyboard).build(&hal);
+    let mut input = drive(&device, &hal);
+    for round in 0..1000_u16 {
+        for number in 0..50 {
+            assert!(device.send(0, &wire(1, number, 1)), "round {round}: no buffer for event {number}");
+        }
+        for number in 0..50 {
+            assert_eq!(input.next_event(), Ok(Some(key(number))));
+        }
+        assert_eq!(input.next_event(), Ok(None));
+    }
+}
+
+#[test]
+fn buffers_go_back_in_batches() {
+    let hal = TestHal::new();
+    let device = builder(64, keyboard).manual().build(&hal);
+    let mut input = drive(&device, &hal);
+    device.poll();
+    for number in 0..40 {
+        assert!(device.send(0, &wire(1, number, 1)));
+    }
+    for (taken, back) in [(15, 0), (1, 16), (15, 16), (1, 32), (8, 32)] {
+        for _ in 0..taken {
+            assert!(input.next_event().unwrap().is_some());
+        }
+        device.poll();
+        assert_eq!(device.held(0), 24 + back);
+    }
+    assert_eq!(input.next_event(), Ok(None));
+    device.poll();
+    assert_eq!(device.held(0), 64);
+}
+
+#[test]
+fn a_short_event_is_named_and_dropped() {
+    let hal = TestHal::new();
+    let device = builder(8, keyboard).build(&hal);
+    let mut input = drive(&device, &hal);
+    for short in 0..8 {
+        assert!(device.send(0, &wire(1, 30, 1)[..short]));
+        assert!(device.send(0, &wire(1, 31, 1)));
+        let written = u32::try_from(short).unwrap();
+        assert_eq!(input.next_event(), Err(Error::ShortEvent { written }));
+        assert_eq!(input.next_event(), Ok(Some(key(31))));
+        assert_eq!(input.next_event(), Ok(None));
+        assert_eq!(device.held(0), 8);
+    }
+}
+
+#[test]
+fn a_length_beyond_the_buffer_is_no_harm() {
+    let hal = TestHal::new();
+    let device = builder(8, keyboard).build(&hal);
+    let mut input = drive(&device, &hal);
+    device.complete_claiming(0, 0, &wire(1, 30, 1), u32::MAX);
+    assert_eq!(input.next_event(), Ok(Some(key(30))));
+}
+
+#[test]
+fn a_broken_queue_stays_broken() {
+    let hal = TestHal::new();
+    let device = builder(8, keyboard).build(&hal);
+    let mut input = drive(&device, &hal);
+    device.lie(0, Lie::UsedId { id: 8, len: 8 });
+    let broken = Error::Core(Misbehaved::UsedIdOutOfRange { queue: QueueIndex::new(0), id: 8 }.into());
+    assert_eq!(input.next_event(), Err(broken));
+    assert_eq!(input.next_event(), Err(broken));
+}
+
+#[test]
+fn leds_are_events_to_the_device() {
+    let hal = TestHal::new();
+    let device = builder(8, keyboard).build(&hal);
+    let mut input = drive(&device, &hal);
+    input.set_led(code::LED_CAPS_LOCK, true).unwrap();
+    input.set_led(code::LED_NUM_LOCK, false).unwrap();
+    assert_eq!(device.held_readable(1), [wire(0x11, 1, 1), wire(0x11, 0, 0)]);
+}
+
+#[test]
+fn places_of_taken_leds_are_used_again() {
+    let hal = TestHal::new();
+    let device = builder(8, keyboard).build(&hal);
+    let mut input = drive(&device, &hal);
+    for _ in 0..8 {
+        input.set_led(code::LED_CAPS_LOCK, true).unwrap();
+    }
+    assert_eq!(input.set_led(code::LED_CAPS_LOCK, true), Err(Error::Core(Misuse::QueueFull.into())));
+    for _ in 0..3 {
+        device.complete(1, 0, &[]);
+    }
+    for _ in 0..3 {
+        input.set_led(code::LED_CAPS_LOCK, false).unwrap();
+    }
+    assert_eq!(device.held(1), 8);
+}
+
+#[test]
+fn interrupts_tell_of_events() {
+    let hal = TestHal::new();
+    let device = builder(8, keyboard).build(&hal);
+    let mut input = drive(&device, &hal);
+    device.send(0, &wire(1, 30, 1));
+    assert_eq!(device.interrupts(), 0, "nobody asked for one");
+    assert_eq!(input.enable_interrupts(), Ok(true), "one waits already");
+    assert!(input.next_event().unwrap().is_some());
+    assert_eq!(input.enable_interrupts(), Ok(false));
+    device.send(0, &wire(1, 30, 0));
+    assert_eq!(device.interrupts(), 1);
+    assert!(!input.ack_interrupt().unwrap().is_empty());
+    assert!(input.ack_interrupt().unwrap().is_empty());
+}
+
+#[test]
+fn wrong_devices_are_named() {
+    let hal = TestHal::new();
+    let other = virtio_testkit::FakeDevice::builder(virtio_core::DeviceId::GPU).build(&hal);
+    let error = Input::new(other.transport(), hal.clone()).unwrap_err();
+    assert_eq!(error, Error::Core(Incompatible::WrongDevice(virtio_core::DeviceId::GPU).into()));
+    let queueless = virtio_testkit::FakeDevice::builder(virtio_core::DeviceId::INPUT).build(&hal);
+    let error = Input::new(queueless.transport(), hal.clone()).unwrap_err();
+    assert_eq!(error, Error::Core(Incompatible::NoQueue(QueueIndex::new(0)).into()));
+}
+
+#[test]
+fn a_device_that_does_not_reset_keeps_its_memory() {
+    let hal = TestHal::new();
+    hal.allow_leaks();
+    let device = builder(8, keyboard).build(&hal);
+    let input = drive(&device, &hal);
+    device.set_reset(Reset::Never);
+    assert!(input.dismantle().is_err());
+    assert!(!hal.leaks().is_empty());
+    hal.allow_outstanding();
+}
+
+/// Whichever allocation fails: an error, and nothing is left behind (the Hal's own check at its end).
+#[test]
+fn every_failed_allocation_is_survived() {
+    let mut failures = 0;
+    for n in 1.. {
+        let hal = TestHal::new();
+        let device = builder(8, keyboard).build(&hal);
+        hal.fail_nth(n);
+        match Input::new(device.transport(), hal.clone()) {
+            Err(error) => {
+                assert!(matches!(error, Error::Core(virtio_core::Error::Platform(_))), "{error}");
+                failures += 1;
+            }
+            Ok(_) => {
+                assert!(!hal.has_failed());
+                break;
+            }
+        }
+    }
+    assert!(failures > 3);
+    // And one call by name, so that the loop above is known to have failed something.
+    let hal = TestHal::new();
+    hal.fail_nth_of(Call::DmaAlloc, 1);
+    assert!(Input::new(builder(8, keyboard).build(&hal).transport(), hal.clone()).is_err());
+}

@@ -1,0 +1,6 @@
+//! The driver against scripted devices, under a Hal that bounces, poisons and counts.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod bench;
+mod config;
+mod events;

@@ -1,0 +1,87 @@
+//! `AnyTransport` does what the transport in it does, access by access.
+#![cfg(all(feature = "mmio", feature = "pci"))]
+
+use core::cell::RefCell;
+
+use virtio::pci::{AccessFns, FunctionAddress};
+use virtio::regs::Registers;
+use virtio::transport::{Doorbell, DoorbellWidth, Rings};
+use virtio::{AnyTransport, DeviceAddr, QueueIndex, Status, Transport, mmio};
+
+/// Registers that answer with numbers of their own, and remember every access.
+#[derive(Debug)]
+struct Recorder(RefCell<Vec<(usize, Option<u32>)>>);
+
+impl Recorder {
+    fn note(&self, offset: usize, written: Option<u32>) {
+        self.0.borrow_mut().push((offset, written));
+    }
+}
+
+impl Registers for &Recorder {
+    fn len(&self) -> usize {
+        0x200
+    }
+    fn read8(&self, offset: usize) -> u8 {
+        self.note(offset, None);
+        0x5a
+    }
+    fn read16(&self, offset: usize) -> u16 {
+        self.note(offset, None);
+        0x5a5a
+    }
+    fn read32(&self, offset: usize) -> u32 {
+        self.note(offset, None);
+        match offset {
+            0x000 => 0x7472_6976, // magic
+            0x004 => 2,           // version
+            0x044 => 0,           // no queue is ready
+            _ => 16,
+        }
+    }
+    fn write8(&self, offset: usize, value: u8) {
+        self.note(offset, Some(value.into()));
+    }
+    fn write16(&self, offset: usize, value: u16) {
+        self.note(offset, Some(value.into()));
+    }
+    fn write32(&self, offset: usize, value: u32) {
+        self.note(offset, Some(value));
+    }
+}
+
+/// Configuration access for the variant that this machine does not have.
+type NoPci = AccessFns<fn(FunctionAddress, u16) -> u32, fn(FunctionAddress, u16, u32)>;
+
+/// Calls everything, and answers what came of it.
+fn exercise(transport: &mut impl Transport) -> String {
+    let queue = QueueIndex::new(3);
+    let address = DeviceAddr::new(0x1_2345_6000);
+    let rings = Rings { size: 8, descriptor: address, driver: address, device: address };
+    let mut bytes = [0; 4];
+    let mut answers = format!("{:?} {:?}", transport.info(), transport.device_id());
+    let legacy = (transport.is_legacy(), transport.dictates_queue_size(), transport.has_config_generation());
+    answers += &format!("{legacy:?} {:?}", transport.status());
+    transport.set_status(Status::DRIVER);
+    transport.set_driver_features(1, 0xabc);
+    answers += &format!("{} {}", transport.device_features(1), transport.queue_max_size(queue));
+    answers += &format!("{:?}", transport.enable_queue(queue, &rings));
+    transport.notify(Doorbell { offset: 0x50, value: 3, width: DoorbellWidth::Bits32 });
+    answers += &format!("{:?} {}", transport.ack_interrupt(), transport.config_generation());
+    answers += &format!("{:?} {bytes:?}", transport.read_config(4, &mut bytes));
+    answers += &format!("{:?} {:?}", transport.write_config(8, &bytes), transport.write_config(2, &bytes));
+    answers += &format!("{} {}", transport.config_len(), transport.cut_off());
+    answers
+}
+
+#[test]
+fn every_call_goes_through() {
+    let (plain, wrapped) = (Recorder(RefCell::default()), Recorder(RefCell::default()));
+    let mut transport = mmio::probe(&plain).unwrap().unwrap();
+    let expected = exercise(&mut transport);
+    let mut any: AnyTransport<_, NoPci> = mmio::probe(&wrapped).unwrap().unwrap().into();
+    assert_eq!(exercise(&mut any), expected);
+    let accesses = plain.0.take();
+    assert!(accesses.len() > 20);
+    assert_eq!(wrapped.0.take(), accesses);
+}
