@@ -77,7 +77,9 @@ mod tests {
 
     #[test]
     fn only_powers_of_two() {
-        for size in 0..=u16::MAX {
+        // Miri takes a minute for all.
+        let last = if cfg!(miri) { 1025 } else { u16::MAX };
+        for size in 0..=last {
             assert_eq!(QueueSize::new(size).is_some(), size != 0 && size & (size - 1) == 0, "{size}");
         }
     }

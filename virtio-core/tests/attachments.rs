@@ -32,7 +32,7 @@ fn entries(table: &[u8]) -> Vec<(DeviceAddr, usize)> {
 
 /// What a device sees that reads all of an attachment.
 fn backing(memory: &virtio_testkit::DeviceMemory, entries: &[(DeviceAddr, usize)]) -> Vec<u8> {
-    entries.iter().flat_map(|(address, len)| memory.read_vec(*address, *len).unwrap()).collect()
+    entries.iter().map(|(address, len)| memory.read_vec(*address, *len).unwrap()).collect::<Vec<_>>().concat()
 }
 
 fn seen(request: &Request) -> Vec<u8> {
@@ -40,7 +40,9 @@ fn seen(request: &Request) -> Vec<u8> {
 }
 
 fn pattern(len: usize) -> Vec<u8> {
-    (0..=250).cycle().take(len).collect()
+    let mut bytes = (0..=250).collect::<Vec<u8>>().repeat(len.div_ceil(251));
+    bytes.truncate(len);
+    bytes
 }
 
 fn attached(device: &FakeDevice, hal: &TestHal, bytes: Vec<u8>) -> (Live, Attachment<Vec<u8>>) {

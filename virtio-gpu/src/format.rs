@@ -128,9 +128,8 @@ impl fmt::Display for Format {
 
 #[cfg(test)]
 mod tests {
-    extern crate std;
     use super::*;
-    use std::format;
+    use alloc::format;
 
     /// The name says where each channel lies: it is the independent description.
     fn byte(format: Format, color: Rgb, index: usize) -> u8 {
@@ -147,9 +146,7 @@ mod tests {
         let color = Rgb::new(0x12, 0x34, 0x56);
         for format in Format::ALL {
             let pixel = format.encode(color);
-            for index in 0..4 {
-                assert_eq!(pixel[index], byte(format, color, index), "{format} byte {index}");
-            }
+            assert_eq!(pixel, [0, 1, 2, 3].map(|index| byte(format, color, index)), "{format}");
             assert_eq!(format.decode(pixel), color);
         }
     }

@@ -1,4 +1,4 @@
-//! A driver for the virtio GPU (VIRTIO 1.4 §5.7), for any kernel: no `std`, no heap, no unsafe code.
+//! A driver for the virtio GPU (VIRTIO 1.4 §5.7), for any kernel: no `std`, no heap.
 //!
 //! It shows pictures: it finds the displays and what their monitors can do, draws into plain memory, sends what was touched,
 //! and moves a hardware cursor. It has no 3D and no blob resources.
@@ -77,6 +77,9 @@
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(test)]
+extern crate alloc;
 
 pub mod abi;
 mod canvas;

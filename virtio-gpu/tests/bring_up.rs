@@ -120,7 +120,8 @@ fn gpu_with(
 
 #[test]
 fn devices_that_cannot_be_served_are_refused_by_name() {
-    let cases: [(GpuError, fn(&TestHal) -> FakeDevice); 9] = [
+    type Make = fn(&TestHal) -> FakeDevice;
+    let cases: [(GpuError, Make); 9] = [
         (GpuError::NoScanouts, |hal| gpu_with(hal, |builder| builder.config(common::config(0)))),
         (GpuError::TooManyScanouts(17), |hal| gpu_with(hal, |builder| builder.config(common::config(17)))),
         (GpuError::TooManyScanouts(u32::MAX), |hal| {

@@ -40,7 +40,7 @@
 //! # Ok::<(), virtio_input::Error>(())
 //! ```
 //!
-//! This crate has no unsafe code, needs no heap and does not panic on what a device does.
+//! This crate is safe Rust throughout, needs no heap, and does not panic on what a device does.
 
 #![no_std]
 #![forbid(unsafe_code)]

@@ -13,16 +13,19 @@ use crate::screen::Display;
 use crate::shell::{Command, LineEditor, PROMPT};
 use crate::style::{PLAIN, WARN};
 use crate::terminal::Terminal;
+use core::cell::Cell;
 use core::fmt::{self, Write};
 use virtio::gpu::GpuError;
 use virtio::{DeviceId, HalError};
 
 /// Runs the demo and ends the machine: with success after the command `off`, otherwise with a line that says why.
 pub fn run<P: Platform>(platform: P, machine: &Machine<'_>) -> ! {
-    let ended = session(&platform, machine).and_then(|()| all_returned(&platform));
+    let greeted = Cell::new(false);
+    let ended = session(&platform, machine, &greeted).and_then(|()| all_returned(&platform));
     if let Err(failure) = &ended {
-        // The serial line takes everything.
-        let _ = writeln!(Serial(&platform), "FAILED: {failure}");
+        // A line of its own, also in the middle of a session. The serial line takes everything.
+        let start = if greeted.get() { "\n" } else { "" };
+        let _ = writeln!(Serial(&platform), "{start}FAILED: {failure}");
     }
     platform.power_off(ended.is_ok())
 }
@@ -79,8 +82,9 @@ fn all_returned<P: Platform>(platform: &P) -> Result<(), Failure> {
     }
 }
 
-/// Everything between boot and power off. At its end all devices are reset and all memory is given back.
-fn session<P: Platform>(platform: &P, machine: &Machine<'_>) -> Result<(), Failure> {
+/// Everything between boot and power off. At its end all devices are reset and all memory is given back. `greeted`
+/// tells, whatever the end, whether the screen's text has begun.
+fn session<P: Platform>(platform: &P, machine: &Machine<'_>, greeted: &Cell<bool>) -> Result<(), Failure> {
     let log = &mut Serial(platform);
     let config = match &machine.pci {
         Some(host) => Config::open(platform, host).map_err(Failure::Config)?,
@@ -122,6 +126,7 @@ fn session<P: Platform>(platform: &P, machine: &Machine<'_>) -> Result<(), Failu
         return Err(Failure::ScreenTooSmall);
     }
     let mut console = Console::new(terminal, display);
+    greeted.set(true);
     greet::<P>(&mut console, &inventory, index, keyboard.is_some())?;
     shell(platform, &mut console, &inventory, keyboard)?;
     console.into_output().close()?;

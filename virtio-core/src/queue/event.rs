@@ -11,7 +11,10 @@ mod tests {
 
     #[test]
     fn one_step_passes_exactly_the_old_index() {
-        for old in [0, 1, 5, u16::MAX - 1, u16::MAX] {
+        let all = [u16::MAX, 0, 1, 5, u16::MAX - 1];
+        // Miri takes seconds for each.
+        let few = if cfg!(miri) { 1 } else { all.len() };
+        for old in all.into_iter().take(few) {
             for event in 0..=u16::MAX {
                 assert_eq!(passes(event, old, old.wrapping_add(1)), event == old, "{event} {old}");
             }
@@ -29,6 +32,7 @@ mod tests {
 
     #[test]
     fn nothing_new_is_never_due() {
-        assert!((0..=u16::MAX).all(|event| !passes(event, 7, 7)));
+        let last = if cfg!(miri) { 1025 } else { u16::MAX };
+        assert!((0..=last).all(|event| !passes(event, 7, 7)));
     }
 }

@@ -26,7 +26,7 @@
 //! # What does not compile
 //! Using a buffer after it was lent:
 //!
-//! ```compile_fail,E0382
+//! ```compile_fail,E0503
 //! use virtio_core::{dma::Writable, queue::{Port, Request}, Hal, Transport};
 //! fn no<T: Transport, H: Hal>(port: &mut Port<'_, Writable<&'static mut [u8]>, T, H>, buffer: &'static mut [u8]) {
 //!     let token = port.submit(Request::new(Writable(buffer)));

@@ -121,9 +121,8 @@ impl ResponseType {
 
 #[cfg(test)]
 mod tests {
-    extern crate std;
     use super::*;
-    use std::string::ToString;
+    use alloc::string::ToString;
 
     #[test]
     fn names_are_shown_and_unknown_numbers_kept() {

@@ -1,6 +1,5 @@
-extern crate std;
 use super::*;
-use std::vec::Vec;
+use alloc::vec::Vec;
 
 const RED: Rgb = Rgb::new(200, 10, 20);
 const FORMAT: Format = Format::X8R8G8B8;
@@ -100,7 +99,7 @@ fn colours_fall_where_they_belong_although_some_lie_outside() {
 #[test]
 fn too_few_colours_end_the_drawing() {
     for (count, last) in [(0, None), (1, Some((1, 1))), (3, Some((3, 1))), (4, Some((1, 2)))] {
-        let (set, _) = drawn(|canvas| canvas.fill_with(1, 1, 3, 3, std::iter::repeat_n(RED, count)));
+        let (set, _) = drawn(|canvas| canvas.fill_with(1, 1, 3, 3, core::iter::repeat_n(RED, count)));
         assert_eq!(set.len(), count);
         assert_eq!(set.last().copied(), last);
     }
@@ -109,7 +108,7 @@ fn too_few_colours_end_the_drawing() {
 #[test]
 fn extreme_places_draw_nothing() {
     for (x, y) in [(i64::MIN, i64::MIN), (i64::MAX, i64::MAX), (i64::MIN, 0), (i64::MAX, 0), (0, i64::MAX)] {
-        let (set, damage) = drawn(|canvas| canvas.fill_with(x, y, 3, 3, std::iter::repeat_n(RED, 9)));
+        let (set, damage) = drawn(|canvas| canvas.fill_with(x, y, 3, 3, core::iter::repeat_n(RED, 9)));
         assert_eq!((set, damage), (Vec::new(), None), "{x} {y}");
     }
 }
@@ -152,7 +151,7 @@ mod draw_target {
             canvas.draw_iter(pixels).unwrap();
             assert_eq!(canvas.size(), Size::new(6, 5));
         });
-        assert_eq!((set, damage), (std::vec![(4, 1), (2, 3)], Some(Rect::new(2, 1, 3, 3))));
+        assert_eq!((set, damage), (alloc::vec![(4, 1), (2, 3)], Some(Rect::new(2, 1, 3, 3))));
     }
 
     #[test]
@@ -162,7 +161,7 @@ mod draw_target {
                 let area = Rectangle::new(Point::new(x, y), Size::new(3, 4));
                 let solid = drawn(|canvas| canvas.fill_solid(&area, RED888).unwrap());
                 let contiguous =
-                    drawn(|canvas| canvas.fill_contiguous(&area, std::iter::repeat(RED888)).unwrap());
+                    drawn(|canvas| canvas.fill_contiguous(&area, core::iter::repeat(RED888)).unwrap());
                 assert_eq!(solid, contiguous, "{x},{y}");
                 let covered = |(column, row): &(u32, u32)| {
                     (x..x + 3).contains(&i32::try_from(*column).unwrap())

@@ -1,6 +1,5 @@
-extern crate std;
 use super::*;
-use std::string::ToString;
+use alloc::string::ToString;
 
 /// Sets the last byte so that the sum is right.
 fn seal(mut block: [u8; BLOCK_LEN]) -> [u8; BLOCK_LEN] {
@@ -149,7 +148,7 @@ fn any_bytes_are_read_without_a_panic() {
         }
         block[..8].copy_from_slice(&HEADER);
         let edid = Edid::parse(&seal(block)).unwrap();
-        let shown = std::format!("{edid:?} {:?}", edid.preferred.map(|mode| mode.to_string()));
+        let shown = alloc::format!("{edid:?} {:?}", edid.preferred.map(|mode| mode.to_string()));
         assert!(shown.is_ascii());
     }
 }

@@ -9,8 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use virtio_core::regs::NativeRegs;
-use virtio_core::{DeviceAddr, Direction, DmaMemory, Hal, HalError, Leaked, MmioKind, PhysAddr, Segment};
+use virtio_core::{Leaked, PhysAddr};
 
 use crate::memory::{Kind, Life, Map};
 use crate::registers::{FakeRegisters, Window};
@@ -101,14 +100,14 @@ struct Shared {
 /// Keeps what leaked handles refer to reachable, so that leak checkers (Miri's) know that it is leaked on purpose.
 static PARKED: Mutex<Vec<Arc<Shared>>> = Mutex::new(Vec::new());
 
-/// A [`Hal`] for host tests: bounces every shared buffer, counts everything, forgives nothing.
+/// A [`Hal`](virtio_core::Hal) for host tests: bounces every shared buffer, counts everything, forgives nothing.
 ///
 /// * Pages are page-aligned real memory. Their device addresses are made up, far away from pointers and never reused, so a
 ///   driver that mixes the two up fails at once.
 /// * Fresh memory is filled with rubbish, freed memory is poisoned and quarantined; fences around every block are checked.
-/// * [`Hal::share`] always bounces, optionally in pieces ([`TestHal::scatter`], [`TestHal::set_max_segment`]) whose
-///   device addresses run backwards. [`Hal::unshare`] must match a sharing exactly, and copies back only what was written.
-/// * Time is virtual: every [`Hal::relax`] advances it by 10 ms ([`TestHal::set_tick`]), so timeouts take no time.
+/// * [`Hal::share`](virtio_core::Hal::share) always bounces, optionally in pieces ([`TestHal::scatter`], [`TestHal::set_max_segment`]) whose
+///   device addresses run backwards. [`Hal::unshare`](virtio_core::Hal::unshare) must match a sharing exactly, and copies back only what was written.
+/// * Time is virtual: every [`Hal::relax`](virtio_core::Hal::relax) advances it by 10 ms ([`TestHal::set_tick`]), so timeouts take no time.
 /// * Everything is written to one [trace](TestHal::trace), together with what devices on this Hal see.
 ///
 /// # When a test fails
@@ -219,12 +218,12 @@ impl TestHal {
         self.state().max_segment = bytes;
     }
 
-    /// Says whether device addresses are translated ([`Hal::translates`]).
+    /// Says whether device addresses are translated ([`Hal::translates`](virtio_core::Hal::translates)).
     pub fn set_translates(&self, translates: bool) {
         self.state().translates = translates;
     }
 
-    /// By how much every [`Hal::relax`] advances the clock.
+    /// By how much every [`Hal::relax`](virtio_core::Hal::relax) advances the clock.
     pub fn set_tick(&self, tick: Duration) {
         self.state().tick = tick;
     }
@@ -243,7 +242,7 @@ impl TestHal {
         state.spin_budget = spin_budget;
     }
 
-    /// Puts a block of fake registers at a physical address, for [`Hal::map_mmio`] to find. 0 at first.
+    /// Puts a block of fake registers at a physical address, for [`Hal::map_mmio`](virtio_core::Hal::map_mmio) to find. 0 at first.
     ///
     /// # Panics
     /// If the block is empty or overlaps another.
@@ -285,12 +284,12 @@ impl TestHal {
         self.state().panic_at.insert(call, n);
     }
 
-    /// Runs `hook` at every [`Hal::relax`]: the device's chance to work while the driver waits.
+    /// Runs `hook` at every [`Hal::relax`](virtio_core::Hal::relax): the device's chance to work while the driver waits.
     pub fn on_relax(&self, hook: impl FnMut() + Send + 'static) {
         self.state().on_relax = Some(Box::new(hook));
     }
 
-    /// Ends the process with `code` in [`Hal::stuck`], for tests in a child process. Otherwise `stuck` panics with
+    /// Ends the process with `code` in [`Hal::stuck`](virtio_core::Hal::stuck), for tests in a child process. Otherwise `stuck` panics with
     /// a message that starts with `virtio-testkit: stuck`. That is sound here, because devices only ever reach bounce
     /// pages.
     pub fn exit_when_stuck(&self, code: i32) {
