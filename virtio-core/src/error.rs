@@ -155,6 +155,8 @@ pub enum Misuse {
     WrongPayload,
     /// No such attachment, or one of another type.
     NoSuchAttachment,
+    /// A request in flight names the attachment.
+    AttachmentInUse,
     /// A length of 0, or one whose pages cannot be counted.
     BadLength,
     /// A declared queue size of 0, or a chain longer than the queue.
@@ -245,6 +247,7 @@ impl fmt::Display for Misuse {
             Self::NoSuchRequest => "no such request in flight",
             Self::WrongPayload => "the queue carries another payload type",
             Self::NoSuchAttachment => "no such attachment",
+            Self::AttachmentInUse => "a request in flight names the attachment",
             Self::BadLength => "the length is 0 or too large",
             Self::BadQueueDeclaration => "a queue is declared with size 0 or chains longer than itself",
         })

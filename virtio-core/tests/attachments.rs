@@ -152,7 +152,7 @@ fn a_detach_while_the_table_is_in_flight_keeps_the_memory() {
     port.publish();
     port.kick();
     let kept = live.detach(attachment, 0, &[8], &mut [0; 1], LIMIT, confirm).unwrap_err();
-    assert_eq!(kept.error, Misuse::NoSuchAttachment.into());
+    assert_eq!(kept.error, Misuse::AttachmentInUse.into());
     device.complete(0, 0, &[]);
     drop(live.port::<()>(0).unwrap().poll().unwrap().unwrap());
     live.detach(kept.attachment, 0, &[8], &mut [0; 1], LIMIT, confirm).unwrap();

@@ -1,5 +1,6 @@
 //! Drawing on a screen, and showing what was drawn.
 
+use virtio_core::dma::Exclusive;
 use virtio_core::{Hal, Transport};
 
 use crate::canvas::Canvas;
@@ -24,7 +25,7 @@ impl<T: Transport, H: Hal + Clone + 'static> Gpu<T, H> {
     ///
     /// # Errors
     /// [`GpuError::Core`] if the device was taken down, and for a screen of another GPU.
-    pub fn framebuffer<'a, B: 'static>(
+    pub fn framebuffer<'a, B: Exclusive>(
         &'a mut self,
         screen: &'a mut Screen<B>,
     ) -> Result<Framebuffer<'a, T, H, B>, GpuError> {
@@ -33,7 +34,7 @@ impl<T: Transport, H: Hal + Clone + 'static> Gpu<T, H> {
     }
 }
 
-impl<T: Transport, H: Hal + Clone + 'static, B: 'static> Framebuffer<'_, T, H, B> {
+impl<T: Transport, H: Hal + Clone + 'static, B: Exclusive> Framebuffer<'_, T, H, B> {
     /// The whole screen.
     #[must_use]
     pub fn bounds(&self) -> Rect {
@@ -84,17 +85,12 @@ impl<T: Transport, H: Hal + Clone + 'static, B: 'static> Framebuffer<'_, T, H, B
         self.screen.damage()
     }
 
-    /// Shows what was drawn since the last flush: the smallest rectangle around it, and nothing if there is none. The
-    /// first flush of a screen shows all of it.
+    /// Shows what was drawn since the last flush, as [`Gpu::flush`] does.
     ///
     /// # Errors
-    /// What the device or the queue answers. What was drawn is still to be flushed then.
+    /// As for [`Gpu::flush`].
     pub fn flush(&mut self) -> Result<(), GpuError> {
-        let Some(area) = self.screen.damage() else { return Ok(()) };
-        self.gpu.control.transfer(&self.screen.resource, area)?;
-        self.gpu.control.flush(&self.screen.resource, area)?;
-        self.screen.damage.clear();
-        Ok(())
+        self.gpu.flush(self.screen)
     }
 }
 
@@ -105,18 +101,19 @@ mod draw_target {
     use embedded_graphics_core::geometry::{OriginDimensions, Size};
     use embedded_graphics_core::pixelcolor::Rgb888;
     use embedded_graphics_core::primitives::Rectangle;
+    use virtio_core::dma::Exclusive;
     use virtio_core::{Hal, Transport};
 
     use super::Framebuffer;
     use crate::error::GpuError;
 
-    impl<T: Transport, H: Hal + Clone + 'static, B: 'static> OriginDimensions for Framebuffer<'_, T, H, B> {
+    impl<T: Transport, H: Hal + Clone + 'static, B: Exclusive> OriginDimensions for Framebuffer<'_, T, H, B> {
         fn size(&self) -> Size {
             Size::new(self.screen.width(), self.screen.height())
         }
     }
 
-    impl<T: Transport, H: Hal + Clone + 'static, B: 'static> DrawTarget for Framebuffer<'_, T, H, B> {
+    impl<T: Transport, H: Hal + Clone + 'static, B: Exclusive> DrawTarget for Framebuffer<'_, T, H, B> {
         type Color = Rgb888;
         type Error = GpuError;
 

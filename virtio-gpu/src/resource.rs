@@ -4,7 +4,7 @@
 //! names the resource whose backing it gives back.
 
 use virtio_core::device::NotDetached;
-use virtio_core::dma::{Attachment, ReadBuffer};
+use virtio_core::dma::{Attachment, Exclusive, ReadBuffer};
 use virtio_core::{Hal, Transport};
 
 use crate::abi::{
@@ -111,7 +111,7 @@ impl<T: Transport, H: Hal + Clone> Control<T, H> {
     ) -> Result<u32, (GpuError, bool)> {
         let local = |error| (error, false);
         let id = u32::try_from(attachment.id()).map_err(|_| local(GpuError::OutOfIds))?;
-        let len = self.device.attachment_bytes(attachment).map_err(|error| local(error.into()))?.len();
+        let len = self.device.attachment_len(attachment).map_err(|error| local(error.into()))?;
         if len < shape.bytes {
             return Err(local(GpuError::BufferTooSmall { len, needed: shape.bytes }));
         }
@@ -159,8 +159,14 @@ impl<T: Transport, H: Hal + Clone> Control<T, H> {
         }
     }
 
+    /// An error for a resource of another device, and once the device was taken down.
+    pub(crate) fn check<B: 'static>(&mut self, resource: &Resource<B>) -> Result<(), GpuError> {
+        self.device.attachment_len(&resource.attachment)?;
+        Ok(())
+    }
+
     /// The backing, to draw into: just the bytes of the pixels.
-    pub(crate) fn bytes<B: 'static>(&mut self, resource: &Resource<B>) -> Result<&mut [u8], GpuError> {
+    pub(crate) fn bytes<B: Exclusive>(&mut self, resource: &Resource<B>) -> Result<&mut [u8], GpuError> {
         let bytes = self.device.attachment_bytes(&resource.attachment)?;
         let (len, needed) = (bytes.len(), resource.shape.bytes);
         bytes.get_mut(..needed).ok_or(GpuError::BufferTooSmall { len, needed })

@@ -107,7 +107,21 @@ impl<T: Transport, H: Hal + Clone + 'static> Gpu<T, H> {
     }
 
     /// A screen over any memory that can be lent: statics, boxed slices, pages wherever they lie. What it holds is shown
-    /// with the first flush.
+    /// with the first flush. A picture that is only read (`&'static [u8]`) can be shown, with [`Gpu::flush`], but not drawn
+    /// on:
+    ///
+    /// ```compile_fail,E0277
+    /// use virtio_core::{Hal, Transport};
+    /// use virtio_gpu::{Gpu, GpuError, Screen};
+    ///
+    /// fn draw_on_a_constant<T: Transport, H: Hal + Clone>(
+    ///     gpu: &mut Gpu<T, H>,
+    ///     screen: &mut Screen<&'static [u8]>,
+    /// ) -> Result<(), GpuError> {
+    ///     gpu.framebuffer(screen)?;
+    ///     Ok(())
+    /// }
+    /// ```
     ///
     /// # Errors
     /// As for [`Gpu::screen_on`]; [`GpuError::BufferTooSmall`]. The buffer comes back, unless the device was taken down or
@@ -157,8 +171,21 @@ impl<T: Transport, H: Hal + Clone + 'static> Gpu<T, H> {
     /// [`GpuError::Refused`] and what else the device or the queue answers; [`GpuError::Core`] for a screen of another GPU.
     pub fn show<B: 'static>(&mut self, screen: &Screen<B>) -> Result<(), GpuError> {
         self.check_scanout(screen.scanout)?;
-        self.control.bytes(&screen.resource)?;
+        self.control.check(&screen.resource)?;
         self.set_scanout(screen.scanout, screen.resource.id(), screen.resource.shape.bounds())
+    }
+
+    /// Shows what was drawn on a screen since the last flush: the smallest rectangle around it, and nothing if there is
+    /// none. The first flush of a screen shows all of it.
+    ///
+    /// # Errors
+    /// What the device or the queue answers. What was drawn is still to be flushed then.
+    pub fn flush<B: 'static>(&mut self, screen: &mut Screen<B>) -> Result<(), GpuError> {
+        let Some(area) = screen.damage() else { return Ok(()) };
+        self.control.transfer(&screen.resource, area)?;
+        self.control.flush(&screen.resource, area)?;
+        screen.damage.clear();
+        Ok(())
     }
 
     /// Ends a screen: its display shows nothing, the device lets go of the buffer and confirms it, the resource is
@@ -167,7 +194,7 @@ impl<T: Transport, H: Hal + Clone + 'static> Gpu<T, H> {
     /// # Errors
     /// What the device or the queue answers, with what is left of the screen.
     pub fn close<B: 'static>(&mut self, screen: Screen<B>) -> Result<B, CloseError<B>> {
-        if let Err(error) = self.control.bytes(&screen.resource) {
+        if let Err(error) = self.control.check(&screen.resource) {
             return Err(CloseError { error, kept: Kept::Screen(screen) });
         }
         let id = screen.resource.id();

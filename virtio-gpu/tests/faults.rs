@@ -39,7 +39,7 @@ fn life(gpu: &mut Fake) -> Result<(), GpuError> {
     gpu.display_info()?;
     gpu.edid(FIRST)?;
     let mut screen = gpu.screen_over(FIRST, 64, 48, Format::B8G8R8X8, &PIXELS[..])?;
-    let flushed = gpu.framebuffer(&mut screen)?.flush();
+    let flushed = gpu.flush(&mut screen);
     let closed = gpu.close(screen);
     flushed?;
     closed?;
@@ -248,9 +248,9 @@ fn what_could_not_be_flushed_is_flushed_next_time() {
         let mut gpu = Gpu::new(fake.transport(), hal.clone()).unwrap();
         let mut screen = gpu.screen_over(FIRST, 64, 48, Format::B8G8R8X8, &PIXELS[..]).unwrap();
         fake.trouble(command, 1, Trouble::Refuse(0x1200));
-        assert!(gpu.framebuffer(&mut screen).unwrap().flush().is_err());
+        assert!(gpu.flush(&mut screen).is_err());
         assert_eq!(screen.damage().map(|area| (area.width, area.height)), Some((64, 48)));
-        gpu.framebuffer(&mut screen).unwrap().flush().unwrap();
+        gpu.flush(&mut screen).unwrap();
         assert_eq!(fake.glass(0).unwrap(), PIXELS);
         gpu.close(screen).unwrap();
         drop(gpu);

@@ -40,8 +40,8 @@
 //!     }
 //! }
 //!
-//! // SAFETY: this kernel maps all RAM and all registers at this offset.
-//! let hal = unsafe { OffsetHal::new(kernel::OFFSET, Pages) }.with_clock(kernel::uptime);
+//! // SAFETY: this kernel maps RAM at this offset, and the first GiB, where the devices are, as device memory.
+//! let hal = unsafe { OffsetHal::new(kernel::OFFSET, Pages, &[0..0x4000_0000]) }.with_clock(kernel::uptime);
 //! # let _ = hal;
 //! ```
 //!

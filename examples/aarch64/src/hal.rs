@@ -24,6 +24,6 @@ unsafe impl virtio::Frames for Ram {
 
 /// The drivers' side of the kernel. It bounds waits by the generic timer.
 pub fn hal() -> OffsetHal<Ram> {
-    // SAFETY: `paging` maps every address to itself, RAM cacheable and all the rest as device memory.
-    unsafe { OffsetHal::new(0, Ram) }
+    // SAFETY: `paging` maps every address to itself, RAM cacheable, and what is below it and above 256 GiB as device memory.
+    unsafe { OffsetHal::new(0, Ram, &[0..0x4000_0000, 0x40_0000_0000..0x100_0000_0000]) }
 }

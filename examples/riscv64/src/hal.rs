@@ -29,6 +29,8 @@ pub static TIMEBASE: AtomicU32 = AtomicU32::new(10_000_000);
 
 /// The drivers' side of the kernel. It bounds waits by the time counter.
 pub fn hal() -> OffsetHal<Ram> {
-    // SAFETY: translation is off, so every address is physical; the machine itself knows which are device registers.
-    unsafe { OffsetHal::new(0, Ram) }.with_clock(|| clock::rdtime(TIMEBASE.load(Ordering::Relaxed).into()))
+    // SAFETY: translation is off, so every address is physical; RAM starts at 2 GiB, and from 16 GiB on there is the window
+    // for PCI devices.
+    unsafe { OffsetHal::new(0, Ram, &[0..0x8000_0000, 0x4_0000_0000..0x8_0000_0000]) }
+        .with_clock(|| clock::rdtime(TIMEBASE.load(Ordering::Relaxed).into()))
 }

@@ -4,8 +4,8 @@ use core::fmt;
 use core::time::Duration;
 
 use super::live::Device;
-use crate::dma::{Attachment, Detached, ReadBuffer};
-use crate::queue::{Rejected, Request};
+use crate::dma::{Attachment, Detached, Exclusive, ReadBuffer};
+use crate::queue::Rejected;
 use crate::transport::Transport;
 use crate::{Error, Hal};
 
@@ -72,12 +72,27 @@ impl<T: Transport, H: Hal + Clone> Device<T, H> {
         Ok(self.guard.parts()?.attachments.count(attachment)?)
     }
 
-    /// The attached bytes, to draw into: plain memory. Show the device what was drawn with
-    /// [`Device::sync_attachment`].
+    /// How many bytes an attachment has.
     ///
     /// # Errors
     /// [`Misuse::NoSuchAttachment`](crate::Misuse), [`Error::Down`].
-    pub fn attachment_bytes<B: 'static>(&mut self, attachment: &Attachment<B>) -> Result<&mut [u8], Error> {
+    pub fn attachment_len<B: 'static>(&mut self, attachment: &Attachment<B>) -> Result<usize, Error> {
+        Ok(self.guard.parts()?.attachments.len(attachment)?)
+    }
+
+    /// The attached bytes, to draw into: plain memory. Show the device what was drawn with
+    /// [`Device::sync_attachment`]. Memory that is only borrowed for reading cannot be drawn into:
+    ///
+    /// ```compile_fail,E0277
+    /// use virtio_core::{device::Device, dma::Attachment, Hal, Transport};
+    /// fn no<T: Transport, H: Hal + Clone>(device: &mut Device<T, H>, text: &Attachment<&'static [u8]>) {
+    ///     device.attachment_bytes(text).unwrap().fill(0);
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Misuse::NoSuchAttachment`](crate::Misuse), [`Error::Down`].
+    pub fn attachment_bytes<B: Exclusive>(&mut self, attachment: &Attachment<B>) -> Result<&mut [u8], Error> {
         Ok(self.guard.parts()?.attachments.bytes(attachment)?)
     }
 
@@ -106,15 +121,9 @@ impl<T: Transport, H: Hal + Clone> Device<T, H> {
         response: &mut [u8],
         limit: Duration,
     ) -> Result<usize, Error> {
-        let answer = (|| {
-            let mut port = self.port::<()>(queue)?;
-            let request = Request::new(()).header(header).response(response.len());
-            let token = port.add_attaching(request, attachment)?;
-            port.publish();
-            port.kick();
-            Ok(port.wait(token, limit)?.copy_response(response))
-        })();
-        self.settle(answer)
+        self.exchange_with(queue, header, response, limit, |port, request| {
+            port.add_attaching(request, attachment)
+        })
     }
 
     /// Sends the request that detaches, and gives the buffer back if the device confirms it (I-RESET).
@@ -135,8 +144,8 @@ impl<T: Transport, H: Hal + Clone> Device<T, H> {
         confirmed: impl FnOnce(&[u8]) -> Result<(), E>,
     ) -> Result<B, NotDetached<B, E>> {
         // Not a word to the device about what is not its own.
-        let known = self.attachment_entries(&attachment);
-        let answer = known.and_then(|_| self.exchange(queue, header, response, limit));
+        let known = self.guard.parts().and_then(|parts| Ok(parts.attachments.idle(&attachment)?));
+        let answer = known.and_then(|()| self.exchange(queue, header, response, limit));
         let proof = answer.map_err(E::from).and_then(|written| {
             confirmed(response.get(..written).unwrap_or_default())?;
             Ok(Detached::confirmed())

@@ -19,8 +19,8 @@ pub(super) enum Phase {
     Fresh,
     /// It may know of rings.
     Armed,
-    /// It was taken down; all memory is released or leaked.
-    Down,
+    /// It was taken down, in this way; all memory is released or leaked.
+    Down(Stop),
 }
 
 /// How taking a device down ended.
@@ -81,7 +81,7 @@ impl<T: Transport, H: Hal> Guard<T, H> {
 
     /// All parts at once, if the device is up.
     pub(super) fn parts(&mut self) -> Result<Parts<'_, T, H>, Error> {
-        if self.phase == Phase::Down {
+        if matches!(self.phase, Phase::Down(_)) {
             return Err(Error::Down);
         }
         let transport = self.transport.as_ref().ok_or(Error::Down)?;
@@ -113,12 +113,12 @@ impl<T: Transport, H: Hal> Guard<T, H> {
 
     /// Takes the device down. Afterwards all memory is released or leaked, and everything answers [`Error::Down`].
     pub(super) fn stop(&mut self) -> Stop {
-        if self.phase == Phase::Down {
-            return Stop::Confirmed;
+        if let Phase::Down(stop) = self.phase {
+            return stop;
         }
-        // First, so that a panic on the way never brings us here twice.
-        self.phase = Phase::Down;
-        match self.reset() {
+        // First, so that a panic on the way never brings us here twice, and never looks like a success.
+        self.phase = Phase::Down(Stop::Running(Error::Down));
+        let stop = match self.reset() {
             Ok(stopped) => {
                 self.queues.release(&self.hal, &stopped);
                 self.attachments.release_all(&stopped);
@@ -130,7 +130,9 @@ impl<T: Transport, H: Hal> Guard<T, H> {
                 let cut = self.transport.as_mut().is_some_and(Transport::cut_off);
                 if cut { Stop::CutOff(error) } else { Stop::Running(error) }
             }
-        }
+        };
+        self.phase = Phase::Down(stop);
+        stop
     }
 
     /// Takes the device down and hands the transport out.
@@ -142,7 +144,7 @@ impl<T: Transport, H: Hal> Guard<T, H> {
 
 impl<T: Transport, H: Hal> Drop for Guard<T, H> {
     fn drop(&mut self) {
-        if self.transport.is_none() || self.phase == Phase::Down {
+        if self.transport.is_none() || matches!(self.phase, Phase::Down(_)) {
             return;
         }
         if !self.live {

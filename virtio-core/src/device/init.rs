@@ -19,7 +19,7 @@
 
 use core::marker::PhantomData;
 
-use super::guard::{Guard, Phase};
+use super::guard::{Guard, Phase, Stop};
 use super::live::Device;
 use super::negotiate::{Wanted, accept};
 use crate::config::{ByteOrder, Config};
@@ -57,7 +57,7 @@ impl<T: Transport, H: Hal + Clone> Init<T, H, Driver> {
         let mut guard = Guard::new(transport, hal);
         let id = guard.transport()?.device_id();
         if id != expected {
-            guard.phase = Phase::Down;
+            guard.phase = Phase::Down(Stop::Confirmed);
             return Err(Incompatible::WrongDevice(id).into());
         }
         guard.reset()?;
@@ -142,21 +142,21 @@ impl<T: Transport, H: Hal + Clone> Init<T, H, FeaturesOk> {
             legacy: transport.is_legacy(),
             features,
         };
-        let mut queue = Queue::new(&self.guard.hal, &setup)?;
+        if self.guard.queues.get(spec.index).is_some() {
+            return Err(Misuse::BadQueueDeclaration.into());
+        }
+        let queue = Queue::new(&self.guard.hal, &setup)?;
         let rings = queue.addresses();
+        // In the guard's hands first: whatever happens below, a panic included, it frees the rings after the reset.
+        self.guard.queues.push(queue)?;
         // From here on the device may know of the rings, whatever `enable_queue` answers.
         self.guard.phase = Phase::Armed;
         self.guard.queues.arm();
-        let doorbell = match self.guard.transport_mut()?.enable_queue(spec.index, &rings) {
-            Ok(doorbell) => doorbell,
-            Err(error) => {
-                // Kept until the reset: the guard frees it.
-                self.guard.queues.push(queue)?;
-                return Err(error);
-            }
-        };
-        queue.set_doorbell(doorbell);
-        self.guard.queues.push(queue)
+        let doorbell = self.guard.transport_mut()?.enable_queue(spec.index, &rings)?;
+        if let Some(queue) = self.guard.queues.get(spec.index) {
+            queue.set_doorbell(doorbell);
+        }
+        Ok(())
     }
 }
 

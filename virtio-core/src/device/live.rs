@@ -6,7 +6,8 @@ use core::time::Duration;
 use super::guard::{Guard, Parts, Stop};
 use crate::config::{ByteOrder, Config};
 use crate::dma::Lend;
-use crate::queue::{Port, Request};
+use crate::hal::Deadline;
+use crate::queue::{Port, Rejected, Request, Token};
 use crate::transport::{InterruptStatus, Transport, TransportInfo};
 use crate::{Error, Features, Hal, Misbehaved, QueueIndex, Status};
 
@@ -135,10 +136,26 @@ impl<T: Transport, H: Hal + Clone> Device<T, H> {
         response: &mut [u8],
         limit: Duration,
     ) -> Result<usize, Error> {
+        self.exchange_with(queue, header, response, limit, |port, request| port.add(request))
+    }
+
+    /// One request without payload, added in the caller's way, and its answer.
+    pub(super) fn exchange_with(
+        &mut self,
+        queue: u16,
+        header: &[u8],
+        response: &mut [u8],
+        limit: Duration,
+        add: impl FnOnce(&mut Port<'_, (), T, H>, Request<'_, ()>) -> Result<Token, Rejected<()>>,
+    ) -> Result<usize, Error> {
         let answer = (|| {
+            // Before anything is sent: without a clock, nothing is.
+            let deadline = Deadline::after(&self.guard.hal, limit)?;
             let mut port = self.port::<()>(queue)?;
-            let token = port.submit(Request::new(()).header(header).response(response.len()))?;
-            Ok(port.wait(token, limit)?.copy_response(response))
+            let token = add(&mut port, Request::new(()).header(header).response(response.len()))?;
+            port.publish();
+            port.kick();
+            Ok(port.wait_until(token, deadline)?.copy_response(response))
         })();
         self.settle(answer)
     }

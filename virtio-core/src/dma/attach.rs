@@ -15,7 +15,7 @@ use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 
-use super::lend::{ReadBuffer, Stretch};
+use super::lend::{Exclusive, ReadBuffer, Stretch};
 use super::private::Private;
 use super::region::Region;
 use super::shared::{SharedPart, share_all};
@@ -92,18 +92,14 @@ struct Node<H: Hal> {
     next: Option<NonNull<Node<H>>>,
     buffer_type: TypeId,
     buffer: NonNull<u8>,
-    region: unsafe fn(NonNull<u8>) -> Stretch,
+    /// Taken once, after parking: what was shared, what is drawn into and what is unshared are one pointer.
+    stretch: Stretch,
     drop_buffer: unsafe fn(NonNull<u8>),
     segments: NonNull<SharedPart>,
     count: usize,
     table: ManuallyDrop<Region<H>>,
     pages: ManuallyDrop<Private<H>>,
     hal: H,
-}
-
-unsafe fn region_of<B: ReadBuffer>(buffer: NonNull<u8>) -> Stretch {
-    // SAFETY: only ever called with the parked buffer of a node whose type is B.
-    unsafe { B::region(buffer.cast()) }
 }
 
 unsafe fn drop_buffer<B>(buffer: NonNull<u8>) {
@@ -205,7 +201,7 @@ impl<H: Hal + Clone> Attachments<H> {
             next: self.first,
             buffer_type: TypeId::of::<B>(),
             buffer: place,
-            region: region_of::<B>,
+            stretch,
             drop_buffer: drop_buffer::<B>,
             segments,
             count,
@@ -283,6 +279,16 @@ impl<H: Hal> Attachments<H> {
         Ok(self.find(token)?.count)
     }
 
+    /// Whether the token is of this device and no request in flight names its table, so that it can be released.
+    pub(crate) fn idle<B: 'static>(&mut self, token: &Attachment<B>) -> Result<(), Misuse> {
+        if self.find(token)?.uses == 0 { Ok(()) } else { Err(Misuse::AttachmentInUse) }
+    }
+
+    /// How many bytes the buffer has.
+    pub(crate) fn len<B: 'static>(&mut self, token: &Attachment<B>) -> Result<usize, Misuse> {
+        Ok(self.find(token)?.stretch.memory.len())
+    }
+
     /// A request that names the table was made available.
     pub(crate) fn retain(&mut self, id: u64) {
         if let Some(node) = self.find_id(id) {
@@ -299,12 +305,11 @@ impl<H: Hal> Attachments<H> {
     }
 
     /// The bytes of the buffer. The device only reads them.
-    pub(crate) fn bytes<B: 'static>(&mut self, token: &Attachment<B>) -> Result<&mut [u8], Misuse> {
+    pub(crate) fn bytes<B: Exclusive>(&mut self, token: &Attachment<B>) -> Result<&mut [u8], Misuse> {
         let node = self.find(token)?;
-        // SAFETY: the function is the one of the parked buffer's type.
-        let Stretch { mut memory, .. } = unsafe { (node.region)(node.buffer) };
-        // SAFETY: Node Owned: the buffer is parked, the device only reads it, and the borrow of `self` makes this the
-        // only reference.
+        let Stretch { mut memory, .. } = node.stretch;
+        // SAFETY: Node Owned: the buffer is parked, its owner may write it (`Exclusive`), the device only reads it, and the
+        // borrow of `self` makes this the only reference.
         Ok(unsafe { memory.as_mut() })
     }
 
@@ -316,11 +321,7 @@ impl<H: Hal> Attachments<H> {
         len: usize,
     ) -> Result<(), Misuse> {
         let node = self.find(token)?;
-        // SAFETY: the function is the one of the parked buffer's type.
-        let Stretch { memory, device } = unsafe { (node.region)(node.buffer) };
-        if device.is_some() {
-            return Ok(());
-        }
+        let Stretch { memory, .. } = node.stretch;
         let end = start.checked_add(len).filter(|end| *end <= memory.len()).ok_or(Misuse::BadLength)?;
         let mut base = 0_usize;
         for index in 0..node.count {
@@ -328,7 +329,8 @@ impl<H: Hal> Attachments<H> {
             let shared = unsafe { load(node.segments, index) };
             let next = base.saturating_add(shared.segment.len);
             let (from, to) = (start.max(base), end.min(next));
-            if let Some(overlap) = to.checked_sub(from).filter(|overlap| *overlap > 0) {
+            let overlap = to.checked_sub(from).filter(|overlap| *overlap > 0 && !shared.is_direct());
+            if let Some(overlap) = overlap {
                 // SAFETY: segments cover the buffer in order, so `base` lies inside it.
                 let buffer = unsafe { memory.cast::<u8>().add(base) };
                 let offset = from.saturating_sub(base);
@@ -343,15 +345,15 @@ impl<H: Hal> Attachments<H> {
     /// Lets go of one attachment, which the device has answered to detach, and hands its buffer back.
     ///
     /// # Errors
-    /// [`Misuse::NoSuchAttachment`], also while a request in flight names its table; the token comes back.
+    /// [`Misuse::NoSuchAttachment`]; [`Misuse::AttachmentInUse`] while a request in flight names its table. The token comes
+    /// back.
     pub(crate) fn release<B: 'static>(
         &mut self,
         token: Attachment<B>,
         _proof: &Detached,
     ) -> Result<B, (Misuse, Attachment<B>)> {
-        match self.find(&token) {
-            Ok(node) if node.uses == 0 => {}
-            _ => return Err((Misuse::NoSuchAttachment, token)),
+        if let Err(error) = self.idle(&token) {
+            return Err((error, token));
         }
         // SAFETY: the proof says that the device has let go.
         unsafe { self.hand_back(token) }
@@ -446,18 +448,11 @@ impl<H: Hal> Attachments<H> {
     unsafe fn dissolve(node: NonNull<Node<H>>) -> Remains<H> {
         // SAFETY: Node Owned: live, moved out of its pages once; the pages go into the answer.
         let node = unsafe { node.read() };
-        // Drawing has taken the buffer's pointer anew since it was shared: so does this.
-        // SAFETY: the function is the one of the parked buffer's type.
-        let Stretch { memory, .. } = unsafe { (node.region)(node.buffer) };
-        let mut at = 0_usize;
         for index in 0..node.count {
             // SAFETY: all `count` segments were stored.
             let shared = unsafe { load(node.segments, index) };
-            // SAFETY: segments cover the buffer in order, so `at` lies inside it.
-            let buffer = unsafe { memory.cast::<u8>().add(at) };
             // SAFETY: the device has let go, the buffer is still parked, and each segment is ended once.
-            unsafe { shared.rebased(buffer).end(&node.hal, 0) };
-            at = at.saturating_add(shared.segment.len);
+            unsafe { shared.end(&node.hal, 0) };
         }
         drop(ManuallyDrop::into_inner(node.table));
         Remains {

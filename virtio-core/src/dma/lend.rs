@@ -18,8 +18,8 @@ use crate::{DeviceAddr, Hal};
 pub struct Stretch {
     /// Where the driver sees it.
     pub memory: NonNull<[u8]>,
-    /// Where the device sees it, if it is DMA memory already.
-    pub device: Option<DeviceAddr>,
+    /// Where a device sees it, if it is DMA memory already, and in which [domain](Hal::domain).
+    pub device: Option<(DeviceAddr, u64)>,
 }
 
 /// A value that a queue takes while the device works on its buffers.
@@ -52,8 +52,7 @@ pub unsafe trait Lend: Send + 'static {
 /// Memory that a device may read.
 ///
 /// # Safety
-/// As for [`Lend`], for one buffer: `region` is stable under moves of the value, readable, and writable through the
-/// value's owner.
+/// As for [`Lend`], for one buffer: `region` is stable under moves of the value, and readable.
 pub unsafe trait ReadBuffer: Send + 'static {
     /// The memory, and its device address if it is DMA memory.
     ///
@@ -74,6 +73,23 @@ pub unsafe trait ReadBuffer: Send + 'static {
 /// # Safety
 /// As for [`ReadBuffer`], and the memory is writable.
 pub unsafe trait WriteBuffer: ReadBuffer {}
+
+/// Memory that its owner may write, whatever the device may do: what an attachment can be drawn into.
+///
+/// # Safety
+/// The value has its memory to itself, and may write it.
+pub unsafe trait Exclusive: ReadBuffer {}
+
+// SAFETY: the exclusive reference to the memory is inside the value.
+unsafe impl Exclusive for &'static mut [u8] {}
+// SAFETY: DMA pages belong to the value that owns them.
+unsafe impl<H: Hal + 'static, D: DeviceReads> Exclusive for Dma<[u8], H, D> {}
+#[cfg(feature = "alloc")]
+// SAFETY: a box owns its memory.
+unsafe impl Exclusive for Box<[u8]> {}
+#[cfg(feature = "alloc")]
+// SAFETY: a vector owns its memory.
+unsafe impl Exclusive for Vec<u8> {}
 
 /// A payload of one buffer that the device reads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -210,7 +226,7 @@ unsafe impl<H: Hal + 'static, D: DeviceReads> ReadBuffer for Dma<[u8], H, D> {
     unsafe fn region(this: NonNull<Self>) -> Stretch {
         // SAFETY: `this` points to a live value that nobody refers to.
         let dma = unsafe { this.as_ref() };
-        Stretch { memory: dma.raw(), device: Some(dma.paddr()) }
+        Stretch { memory: dma.raw(), device: Some((dma.paddr(), dma.domain())) }
     }
 }
 
@@ -229,7 +245,7 @@ unsafe impl<H: Hal + 'static> Lend for Dma<[u8], H, super::direction::FromDevice
     unsafe fn writable_at(this: NonNull<Self>, index: usize) -> Option<Stretch> {
         // SAFETY: `this` points to a live value that nobody refers to.
         let dma = unsafe { this.as_ref() };
-        (index == 0).then(|| Stretch { memory: dma.raw(), device: Some(dma.paddr()) })
+        (index == 0).then(|| Stretch { memory: dma.raw(), device: Some((dma.paddr(), dma.domain())) })
     }
 }
 

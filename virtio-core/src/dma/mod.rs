@@ -23,7 +23,7 @@ mod typed;
 pub use attach::Attachment;
 pub(crate) use attach::{Attachments, Entries};
 pub use direction::{Both, DmaDirection, FromDevice, ToDevice};
-pub use lend::{Lend, ReadBuffer, Readable, Stretch, Writable, WriteBuffer};
+pub use lend::{Exclusive, Lend, ReadBuffer, Readable, Stretch, Writable, WriteBuffer};
 pub(crate) use private::Private;
 pub(crate) use region::Region;
 pub(crate) use shared::{SharedPart, share_all};

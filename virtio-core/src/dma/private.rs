@@ -3,7 +3,6 @@
 //! **Private Owned**: the pages belong to this value alone, zeroed once, until it is dropped.
 #![expect(unsafe_code, reason = "allocates and frees private pages")]
 
-use core::mem::ManuallyDrop;
 use core::num::NonZeroUsize;
 use core::ptr::NonNull;
 
@@ -44,11 +43,6 @@ impl<H: Hal> Private<H> {
 
     pub(crate) fn ptr(&self) -> NonNull<u8> {
         self.memory.ptr
-    }
-
-    /// Keeps the pages from ever being freed, and says so: what is parked in them is still lent.
-    pub(crate) fn leak(self) {
-        ManuallyDrop::new(self).report_leak();
     }
 
     /// Says that the pages will never be freed.

@@ -4,7 +4,6 @@
 //! it is dropped or leaked.
 #![expect(unsafe_code, reason = "allocates, zeroes and frees DMA pages")]
 
-use core::mem::ManuallyDrop;
 use core::num::NonZeroUsize;
 use core::ptr::NonNull;
 
@@ -65,10 +64,9 @@ impl<H: Hal> Region<H> {
         &self.hal
     }
 
-    /// Keeps the pages from ever being freed, and says so: the device may still use them.
-    pub(crate) fn leak(self) {
-        let this = ManuallyDrop::new(self);
-        this.hal.leaked(Leaked { device: this.memory.device, pages: this.pages.get() });
+    /// Says that the pages will never be freed: the device may still use them.
+    pub(crate) fn report_leak(&self) {
+        self.hal.leaked(Leaked { device: self.memory.device, pages: self.pages.get() });
     }
 
     /// The device address of a byte offset inside the region.

@@ -38,9 +38,9 @@ impl SharedPart {
         }
     }
 
-    /// The same segment, with the buffer's pointer taken anew.
-    pub(crate) fn rebased(self, buffer: NonNull<u8>) -> Self {
-        Self { buffer: self.buffer.and(Some(buffer)), ..self }
+    /// Whether the device reaches the memory itself, without a sharing that would have to be kept in step.
+    pub(crate) fn is_direct(&self) -> bool {
+        self.buffer.is_none()
     }
 
     /// Tells the Hal that the segment is lost.
@@ -70,7 +70,8 @@ pub(crate) unsafe fn share_all<H: Hal + ?Sized>(
     if len == 0 {
         return Ok(());
     }
-    if let Some(device) = stretch.device {
+    // An address of another domain means nothing to this device: such memory is shared like any other.
+    if let Some((device, _)) = stretch.device.filter(|(_, domain)| *domain == hal.domain()) {
         return accept(SharedPart::direct(device, len, direction));
     }
     let base = stretch.memory.cast::<u8>();

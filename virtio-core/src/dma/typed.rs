@@ -114,6 +114,11 @@ impl<T: ?Sized, H: Hal, D: DmaDirection> Dma<T, H, D> {
         self.region.device()
     }
 
+    /// The domain that the address belongs to.
+    pub(super) fn domain(&self) -> u64 {
+        self.region.hal().domain()
+    }
+
     /// Length in pages of the Hal's size.
     #[must_use]
     pub fn pages(&self) -> NonZeroUsize {

@@ -25,15 +25,15 @@ pub(super) unsafe fn share<H: Hal + ?Sized>(
         Ok(memory) => (memory, pages),
         Err(_) => (hal.dma_alloc(NonZeroUsize::MIN, direction)?, NonZeroUsize::MIN),
     };
-    let len = buffer.len().min(pages.get().saturating_mul(page_size));
+    let room = pages.get().saturating_mul(page_size);
+    let len = buffer.len().min(room);
+    // Fresh pages may hold another's secrets, and the device sees whole pages.
+    // SAFETY: the pages are `room` bytes long and writable by the Hal's promise.
+    unsafe { memory.ptr.write_bytes(0, room) };
     if direction.device_reads() {
-        // SAFETY: `len` does not exceed the buffer (readable, by the caller's promise) nor the pages (writable, by the
-        // Hal's); pages used by nobody else do not overlap the buffer.
+        // SAFETY: `len` does not exceed the buffer (readable, by the caller's promise) nor the pages; pages used by nobody
+        // else do not overlap the buffer.
         unsafe { memory.ptr.copy_from_nonoverlapping(buffer.cast(), len) };
-    } else {
-        // Fresh pages may hold another's secrets; the device is to see none of them.
-        // SAFETY: `len` does not exceed the pages, which are writable by the Hal's promise.
-        unsafe { memory.ptr.write_bytes(0, len) };
     }
     Ok(Segment { device: memory.device, len, bounce: Some(memory.ptr) })
 }

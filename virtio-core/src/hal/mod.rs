@@ -85,7 +85,8 @@ pub struct Segment {
     pub device: DeviceAddr,
     /// Its length in bytes: at least 1, at most the buffer's.
     pub len: usize,
-    /// The copy that stands in for the buffer, if this Hal bounces; otherwise whatever the Hal wants to remember.
+    /// The copy that stands in for the buffer, if this Hal bounces. A Hal that puts anything else here overrides all four:
+    /// `share`, `unshare`, `sync_to_device` and `sync_to_cpu`.
     pub bounce: Option<NonNull<u8>>,
 }
 
@@ -142,8 +143,12 @@ impl core::error::Error for HalError {}
 /// * **Any copy may free**: memory from one value may be given back through a clone (or reference) of it.
 /// * **Segments**: a segment from `share` stays reachable for the device until `unshare`; device accesses to it reach the
 ///   buffer or its bounce copy, nothing else.
-/// * **Mappings**: what `map_mmio` returns is *Window Valid* until `unmap_mmio`.
-/// * **No unwinding** out of `dma_dealloc`, `private_dealloc`, `unshare`, `unmap_mmio` and `leaked`.
+/// * **Mappings**: `map_mmio` maps device registers and nothing else: it refuses an address at which there is memory, for
+///   the address may come from a device (a BAR). What it returns is *Window Valid* until `unmap_mmio`.
+/// * **Honest Hands**: whoever has a value can reach devices, and a device can reach memory. So values go to code that
+///   drives devices by their specification, and drives each device once.
+/// * **No unwinding** out of `dma_dealloc`, `private_dealloc`, `unshare` and `unmap_mmio`; nor out of `stuck`, unless no
+///   device can reach a caller's buffer itself, because all of them are bounced.
 /// * `page_size` is a power of two, at least 4096, and never changes.
 ///
 /// `Send + Sync`, because a driver moves between CPUs and its queues may live on several: an implementation with state
@@ -185,7 +190,8 @@ pub unsafe trait Hal: Send + Sync {
     ///
     /// # Safety
     /// `buffer` is not empty, readable if `direction` lets the device read, writable if it lets it write, and stays so,
-    /// used by nobody else, until `unshare`.
+    /// written by nobody else, until `unshare`. Where the device only reads, others may read too, and the driver may write
+    /// between two calls of [`Hal::sync_to_device`].
     ///
     /// # Errors
     /// [`HalError::OutOfMemory`] or [`HalError::CannotShare`].
@@ -274,6 +280,13 @@ pub unsafe trait Hal: Send + Sync {
         crate::regs::device_barrier();
     }
 
+    /// Which address space this Hal's device addresses belong to. Hals of one kernel answer the same number if, and only if,
+    /// a device that is driven through one can be given addresses from the other: with an IOMMU domain for each device,
+    /// each of their Hals has a number of its own. Memory of another domain is shared like memory of any other kind.
+    fn domain(&self) -> u64 {
+        0
+    }
+
     /// Told of memory that is leaked on purpose, because the device has not confirmed that it stopped using it.
     fn leaked(&self, what: Leaked) {
         crate::log_warn!(
@@ -287,7 +300,7 @@ pub unsafe trait Hal: Send + Sync {
     /// hand memory back that the device still writes. The default waits for ever.
     fn stuck(&self) -> ! {
         loop {
-            self.relax();
+            core::hint::spin_loop();
         }
     }
 }
@@ -348,6 +361,9 @@ unsafe impl<H: Hal + ?Sized> Hal for &H {
     }
     fn device_barrier(&self) {
         (**self).device_barrier();
+    }
+    fn domain(&self) -> u64 {
+        (**self).domain()
     }
     fn leaked(&self, what: Leaked) {
         (**self).leaked(what);

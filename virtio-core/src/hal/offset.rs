@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "turns physical addresses into pointers")]
 
 use core::num::NonZeroUsize;
+use core::ops::Range;
 use core::ptr::NonNull;
 use core::time::Duration;
 
@@ -12,7 +13,8 @@ use crate::{DeviceAddr, PhysAddr};
 /// A kernel's page-frame allocator, as [`OffsetHal`] needs it. Frames are 4096 bytes.
 ///
 /// # Safety
-/// `alloc` hands out contiguous, page-aligned frames of ordinary memory that nobody else uses until `free`.
+/// `alloc` hands out contiguous, page-aligned frames of ordinary memory that nobody else uses, and that stay valid, until
+/// `free`, even when every value of this type is gone; any copy may free. `free` does not unwind.
 pub unsafe trait Frames: Send + Sync {
     /// Allocates `count` contiguous frames; the physical address of the first.
     fn alloc(&self, count: NonZeroUsize) -> Option<PhysAddr>;
@@ -61,34 +63,37 @@ unsafe impl<F: Frames + ?Sized> Frames for &F {
 ///     }
 /// }
 ///
-/// // SAFETY: this kernel maps all RAM and all registers at this offset.
-/// let hal = unsafe { OffsetHal::new(0xffff_8000_0000_0000, MyFrames) }.with_clock(|| Some(my_kernel::uptime()));
+/// // SAFETY: this kernel maps all RAM at this offset, and the first GiB, where devices are, as device memory.
+/// let hal = unsafe { OffsetHal::new(0xffff_8000_0000_0000, MyFrames, &[0..0x4000_0000]) }.with_clock(|| Some(my_kernel::uptime()));
 /// # let _ = hal;
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct OffsetHal<F> {
     offset: u64,
     frames: F,
+    registers: &'static [Range<u64>],
     clock: Option<fn() -> Option<Duration>>,
     spin_budget: Option<u64>,
 }
 
 impl<F: Frames> OffsetHal<F> {
-    /// A Hal over `frames` for a kernel that maps physical address `p` at `p + offset` (wrapping).
+    /// A Hal over `frames` for a kernel that maps physical address `p` at `p + offset` (wrapping). `registers` are the
+    /// physical ranges in which devices lie: nothing else is ever mapped for a driver, whatever a device says.
     ///
     /// On aarch64 it comes with a clock, the generic timer. Elsewhere give it one with [`OffsetHal::with_clock`], or a
     /// number of polls with [`OffsetHal::with_spin_budget`].
     ///
     /// # Safety
-    /// For every frame of `frames`, and for all registers that drivers are built over, the mapping exists, is readable
-    /// and writable, and stays; frames are cached memory coherent with devices, registers are device memory.
+    /// For every frame of `frames`, and for all of `registers`, the mapping exists, is readable and writable, and stays.
+    /// Frames are cached memory coherent with devices; `registers` is device memory and holds no RAM. Whoever gets the
+    /// value can reach devices (*Honest Hands*, at [`Hal`]).
     #[must_use]
-    pub const unsafe fn new(offset: u64, frames: F) -> Self {
+    pub const unsafe fn new(offset: u64, frames: F, registers: &'static [Range<u64>]) -> Self {
         #[cfg(target_arch = "aarch64")]
         let clock: Option<fn() -> Option<Duration>> = Some(super::clock::cntvct);
         #[cfg(not(target_arch = "aarch64"))]
         let clock = None;
-        Self { offset, frames, clock, spin_budget: None }
+        Self { offset, frames, registers, clock, spin_budget: None }
     }
 
     /// Bounds waits by this clock: time since some fixed point.
@@ -132,8 +137,14 @@ unsafe impl<F: Frames> Hal for OffsetHal<F> {
     }
 
     fn map_mmio(&self, address: PhysAddr, len: usize, _kind: MmioKind) -> Result<NativeRegs, HalError> {
-        let base = self.virt(address.get()).ok_or(HalError::CannotMap)?;
-        // SAFETY: `OffsetHal::new` was promised that registers are mapped at the offset, for good.
+        let start = address.get();
+        let end =
+            u64::try_from(len).ok().and_then(|len| start.checked_add(len)).ok_or(HalError::CannotMap)?;
+        if !self.registers.iter().any(|range| range.start <= start && end <= range.end) {
+            return Err(HalError::CannotMap);
+        }
+        let base = self.virt(start).ok_or(HalError::CannotMap)?;
+        // SAFETY: inside `registers`, for which `OffsetHal::new` was promised device memory at the offset, for good.
         Ok(unsafe { NativeRegs::new(base, len) })
     }
 
@@ -145,5 +156,34 @@ unsafe impl<F: Frames> Hal for OffsetHal<F> {
 
     fn spin_budget(&self) -> Option<u64> {
         self.spin_budget
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Nothing;
+    // SAFETY: hands out nothing.
+    unsafe impl Frames for Nothing {
+        fn alloc(&self, _count: NonZeroUsize) -> Option<PhysAddr> {
+            None
+        }
+        unsafe fn free(&self, _first: PhysAddr, _count: NonZeroUsize) {}
+    }
+
+    #[test]
+    fn only_registers_are_mapped() {
+        // SAFETY: nothing is accessed in this test; no frames, and addresses are only compared.
+        let hal = unsafe { OffsetHal::new(0x1000_0000, Nothing, &[0x1000..0x3000, 0x8000..0x9000]) };
+        let map = |address, len| {
+            hal.map_mmio(PhysAddr::new(address), len, MmioKind::Registers).map(|regs| regs.base())
+        };
+        assert_eq!(map(0x1000, 0x2000).map(|base| base.addr().get()), Ok(0x1000_1000));
+        assert!(map(0x8ffc, 4).is_ok());
+        for (address, len) in [(0xffc, 8), (0x2ffc, 8), (0x3000, 4), (0x4000_0000, 4), (u64::MAX - 3, 8)] {
+            assert_eq!(map(address, len), Err(HalError::CannotMap), "{address:#x}");
+        }
     }
 }

@@ -74,10 +74,10 @@ impl<H: Hal + Clone> RequestArea<H> {
 }
 
 impl<H: Hal> RequestArea<H> {
-    /// Gives the memory up without freeing it.
-    pub(super) fn leak(self) {
-        for places in [self.headers, self.responses].into_iter().flatten() {
-            places.region.leak();
+    /// Says that the memory will never be freed.
+    pub(super) fn report_leak(&self) {
+        for places in [&self.headers, &self.responses].into_iter().flatten() {
+            places.region.report_leak();
         }
     }
 

@@ -97,11 +97,10 @@ impl<H: Hal> Slots<H> {
         direction: Direction,
     ) -> Result<(), Error> {
         for at in 0..count {
-            if let Some(stretch) = self.stretch::<P>(head, direction, at) {
-                // SAFETY: the payload is parked (I-LOAN): its memory stays valid and unused until it is unparked, and
-                // State Honest ends every segment before that.
-                unsafe { self.push_stretch(hal, head, stretch, direction) }?;
-            }
+            let stretch = self.stretch::<P>(head, direction, at).ok_or(Misuse::BadLength)?;
+            // SAFETY: the payload is parked (I-LOAN): its memory stays valid and unused until it is unparked, and State
+            // Honest ends every segment before that.
+            unsafe { self.push_stretch(hal, head, stretch, direction) }?;
         }
         Ok(())
     }
@@ -131,21 +130,28 @@ impl<H: Hal> Slots<H> {
     }
 
     /// The request is complete and about to be made available.
-    pub(super) fn commit(&mut self, head: u16, entries: u64) {
+    pub(super) fn commit(&mut self, head: u16, entries: u64, order: u64) {
         if let Some(record) = self.head_mut(head).filter(|record| record.state == State::Building) {
             record.entries = entries;
+            record.order = order;
             record.state = State::InFlight;
         }
     }
 
     /// Takes a used element: the id must be the head of a request in flight.
-    pub(super) fn accept(&mut self, queue: QueueIndex, id: u32, len: u32) -> Result<u16, Misbehaved> {
+    pub(super) fn accept(
+        &mut self,
+        queue: QueueIndex,
+        id: u32,
+        len: u32,
+        shown: u64,
+    ) -> Result<u16, Misbehaved> {
         let index = u16::try_from(id)
             .ok()
             .filter(|index| *index < self.size.get())
             .ok_or(Misbehaved::UsedIdOutOfRange { queue, id })?;
         match self.head_mut(index) {
-            Some(record) if record.state == State::InFlight => {
+            Some(record) if record.state == State::InFlight && record.order < shown => {
                 record.state = State::Used;
                 record.claimed = len;
                 Ok(index)
@@ -266,5 +272,14 @@ impl<H: Hal> Slots<H> {
     pub(super) fn reject<P: 'static>(&mut self, hal: &H, head: u16, parked: Parked<P>) -> P {
         self.abandon(hal, head);
         self.take_back(parked)
+    }
+
+    /// Gives up a request that a panic has kept from being built, with its payload.
+    pub(super) fn abandon_parked(&mut self, hal: &H, head: u16) {
+        if self.head(head).is_some_and(|record| record.state == State::Building) {
+            self.abandon(hal, head);
+            // SAFETY: State Honest: the device was never told of it, and its segments have just ended.
+            unsafe { self.drop_parked(head) };
+        }
     }
 }

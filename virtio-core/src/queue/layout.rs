@@ -42,6 +42,8 @@ impl SplitLayout {
 }
 
 const _: () = assert!(LEGACY_ALIGN % USED_ALIGN == 0);
+// The largest queue takes 850 KiB.
+const _: () = assert!(usize::BITS >= 32);
 
 #[cfg(test)]
 mod tests {

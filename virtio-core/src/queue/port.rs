@@ -213,7 +213,15 @@ impl<'d, P: Lend, T: Transport + ?Sized, H: Hal> Port<'d, P, T, H> {
     /// # Errors
     /// As for [`Port::poll_for`]; [`Misbehaved::Timeout`], in which case the request stays in flight.
     pub fn wait(&mut self, token: Token, limit: Duration) -> Result<Done<'_, P, H>, Error> {
-        let mut deadline = Deadline::after(self.hal, limit)?;
+        let deadline = Deadline::after(self.hal, limit)?;
+        self.wait_until(token, deadline)
+    }
+
+    pub(crate) fn wait_until(
+        &mut self,
+        token: Token,
+        mut deadline: Deadline,
+    ) -> Result<Done<'_, P, H>, Error> {
         loop {
             if let Some(settled) = self.queue.poll_for(self.hal, token)? {
                 return Ok(self.done(token, settled));

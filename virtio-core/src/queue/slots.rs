@@ -105,6 +105,8 @@ pub(super) struct Head {
     pub(super) entries: u64,
     /// The next request in the list of used ones.
     pub(super) next_used: u16,
+    /// How many requests were added to the queue before it.
+    pub(super) order: u64,
 }
 
 impl Head {
@@ -118,6 +120,7 @@ impl Head {
         claimed: 0,
         entries: 0,
         next_used: 0,
+        order: 0,
     };
 }
 
@@ -197,9 +200,9 @@ impl<H: Hal> Slots<H> {
         Ok(slots)
     }
 
-    /// Gives the memory up without freeing it; parked payloads are not dropped.
-    pub(super) fn leak(self) {
-        self.pages.leak();
+    /// Says that the memory will never be freed; parked payloads are not dropped.
+    pub(super) fn report_leak(&self) {
+        self.pages.report_leak();
     }
 
     pub(super) fn kind_is<P: 'static>(&self) -> bool {

@@ -241,6 +241,11 @@ unsafe impl Hal for TestHal {
         self.used().translates
     }
 
+    /// Each world of test memory is a domain of its own.
+    fn domain(&self) -> u64 {
+        self.shared.domain
+    }
+
     fn now(&self) -> Option<Duration> {
         self.enter(Call::Now);
         let state = self.used();

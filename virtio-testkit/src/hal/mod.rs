@@ -95,7 +95,11 @@ struct Shared {
     state: Mutex<State>,
     handles: AtomicUsize,
     page: usize,
+    domain: u64,
 }
+
+/// How many worlds there are so far.
+static WORLDS: AtomicUsize = AtomicUsize::new(0);
 
 /// Keeps what leaked handles refer to reachable, so that leak checkers (Miri's) know that it is leaked on purpose.
 static PARKED: Mutex<Vec<Arc<Shared>>> = Mutex::new(Vec::new());
@@ -194,7 +198,8 @@ impl TestHal {
             forgiven: false,
             finished: false,
         };
-        let shared = Shared { state: Mutex::new(state), handles: AtomicUsize::new(1), page: bytes };
+        let domain = WORLDS.fetch_add(1, Ordering::Relaxed) as u64;
+        let shared = Shared { state: Mutex::new(state), handles: AtomicUsize::new(1), page: bytes, domain };
         Self { shared: Arc::new(shared), observer: AtomicBool::new(true) }
     }
 

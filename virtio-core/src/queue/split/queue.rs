@@ -40,6 +40,25 @@ pub struct Token {
     queue: DeviceAddr,
 }
 
+/// The free-running ring index of a count.
+const fn index(count: u64) -> u16 {
+    let [low, high, ..] = count.to_le_bytes();
+    u16::from_le_bytes([low, high])
+}
+
+/// A request that is being built. Dropped only by a panic of the Hal, on which it gives the request up.
+struct Build<'q, H: Hal> {
+    queue: &'q mut SplitQueue<H>,
+    hal: &'q H,
+    head: u16,
+}
+
+impl<H: Hal> Drop for Build<'_, H> {
+    fn drop(&mut self) {
+        self.queue.slots.abandon_parked(self.hal, self.head);
+    }
+}
+
 /// One split virtqueue.
 #[derive(Debug)]
 pub(crate) struct SplitQueue<H: Hal> {
@@ -52,10 +71,10 @@ pub(crate) struct SplitQueue<H: Hal> {
     doorbell: Option<Doorbell>,
     serial: u32,
     in_flight: u16,
-    /// Where the next available entry goes; what the device was told of; up to where it was notified.
-    available: u16,
-    published: u16,
-    notified: u16,
+    /// Requests ever added; shown to the device; covered by a notification. Their low 16 bits are the ring's indices.
+    added: u64,
+    shown: u64,
+    notified: u64,
     /// Up to where used elements were read.
     used: u16,
     /// Requests that were used, but that nobody has asked for yet, oldest first.
@@ -79,8 +98,8 @@ impl<H: Hal + Clone> SplitQueue<H> {
             doorbell: None,
             serial: 0,
             in_flight: 0,
-            available: 0,
-            published: 0,
+            added: 0,
+            shown: 0,
             notified: 0,
             used: 0,
             used_first: NONE,
@@ -152,11 +171,16 @@ impl<H: Hal> SplitQueue<H> {
                 return Err((Misuse::WrongPayload.into(), payload));
             }
         };
-        let built = self.push_front(head, header, entries).and_then(|()| {
-            self.slots.push_payload::<P>(hal, head, readable, Direction::ToDevice)?;
-            self.slots.push_payload::<P>(hal, head, writable, Direction::FromDevice)?;
-            self.push_back(head, response)
-        });
+        let built = {
+            let build = Build { queue: self, hal, head };
+            let built = build.queue.push_front(head, header, entries).and_then(|()| {
+                build.queue.slots.push_payload::<P>(hal, head, readable, Direction::ToDevice)?;
+                build.queue.slots.push_payload::<P>(hal, head, writable, Direction::FromDevice)?;
+                build.queue.push_back(head, response)
+            });
+            core::mem::forget(build);
+            built
+        };
         match built {
             Ok(()) => Ok(self.commit(head, entries.map_or(0, |entries| entries.id))),
             Err(error) => Err((error, self.slots.reject(hal, head, parked))),
@@ -214,32 +238,34 @@ impl<H: Hal> SplitQueue<H> {
             self.rings.write_descriptor(at, segment.device.get(), len, next | write, follower);
             at = shadow.next;
         }
-        self.slots.commit(head, entries);
-        self.rings.write_available(self.available, head);
-        self.available = self.available.wrapping_add(1);
+        self.slots.commit(head, entries, self.added);
+        self.rings.write_available(index(self.added), head);
+        self.added = self.added.wrapping_add(1);
         self.in_flight = self.in_flight.saturating_add(1);
         self.token(head, serial)
     }
 
     /// Shows the device everything added so far: one store of `avail.idx`.
     pub(crate) fn publish(&mut self) {
-        if self.published != self.available {
-            self.rings.publish(self.available);
-            self.published = self.available;
+        if self.shown != self.added {
+            self.rings.publish(index(self.added));
+            self.shown = self.added;
         }
     }
 
     /// Whether the device wants to be notified of what was published since the last call (VIRTIO 1.4 §2.7.13.4). A full
     /// barrier lies between the index and the suppression field (I-ORDER).
     pub(crate) fn wants_notification(&mut self) -> bool {
-        let (old, new) = (self.notified, self.published);
+        let (old, new) = (self.notified, self.shown);
         if old == new {
             return false;
         }
         self.notified = new;
         self.rings.full_barrier();
         if self.event_idx {
-            event::passes(self.rings.available_event(), old, new)
+            // Once around the index, every event was passed.
+            let around = new.wrapping_sub(old) > u64::from(u16::MAX);
+            around || event::passes(self.rings.available_event(), index(old), index(new))
         } else {
             self.rings.used_flags() & USED_F_NO_NOTIFY == 0
         }
@@ -315,12 +341,13 @@ impl<H: Hal> SplitQueue<H> {
         }
         let queue = self.index;
         // What was not published cannot have been used.
-        let published = self.in_flight.saturating_sub(self.available.wrapping_sub(self.published));
+        let hidden = u16::try_from(self.added.wrapping_sub(self.shown)).unwrap_or(u16::MAX);
+        let published = self.in_flight.saturating_sub(hidden);
         if advance > published {
             return Err(self.fail(Misbehaved::UsedIndexJump { queue, advance, in_flight: published }));
         }
         let element = self.rings.used_element(self.used);
-        match self.slots.accept(queue, element.id, element.len) {
+        match self.slots.accept(queue, element.id, element.len, self.shown) {
             Ok(head) => {
                 self.used = self.used.wrapping_add(1);
                 self.in_flight = self.in_flight.saturating_sub(1);
@@ -378,9 +405,11 @@ impl<H: Hal> SplitQueue<H> {
 
     /// Gives up all memory that the device may still use: it was not reset.
     pub(crate) fn leak(self) {
-        self.slots.report_leaks(self.rings.hal());
-        self.rings.leak();
-        self.area.leak();
-        self.slots.leak();
+        // First of all: a report that unwinds must not free anything.
+        let this = core::mem::ManuallyDrop::new(self);
+        this.slots.report_leaks(this.rings.hal());
+        this.rings.report_leak();
+        this.area.report_leak();
+        this.slots.report_leak();
     }
 }

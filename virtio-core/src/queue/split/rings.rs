@@ -69,11 +69,11 @@ impl<H: Hal> SplitRings<H> {
         self.driver.hal()
     }
 
-    /// Gives the memory up without freeing it.
-    pub(super) fn leak(self) {
-        self.driver.leak();
-        if let Some(region) = self.device {
-            region.leak();
+    /// Says that the memory will never be freed.
+    pub(super) fn report_leak(&self) {
+        self.driver.report_leak();
+        if let Some(region) = &self.device {
+            region.report_leak();
         }
     }
 
