@@ -16,8 +16,9 @@ use crate::{DeviceAddr, DeviceId, Error, QueueIndex};
 ///
 /// # Trust
 /// The trait is safe to implement, and yet a transport that claims a reset which never took place lets a device write freed
-/// memory. Whoever makes the register window under a transport vouches for it (*Honest Hands*, at
-/// [`NativeRegs::new`](crate::regs::NativeRegs::new)): without such a window, no transport reaches a device.
+/// memory; one that is asked to enable a queue over made-up addresses lets it write there. Whoever makes the register
+/// window under a transport, or hands out the [`Hal`](crate::Hal) that maps one, vouches for the code that gets it (*Honest
+/// Hands*): without such a window, no transport reaches a device.
 pub trait Transport {
     /// What this is, for banners and logs.
     fn info(&self) -> TransportInfo;

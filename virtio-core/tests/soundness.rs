@@ -11,7 +11,8 @@
 
 mod common;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use core::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
 
 use common::{ID, LIMIT, Live, Room, device, echo, hold, up};
 use virtio_core::device::{Init, Wanted};

@@ -9,7 +9,7 @@ use virtio_core::config::{ByteOrder, Config};
 use virtio_core::device::Device;
 use virtio_core::{Hal, Transport};
 
-use crate::Error;
+use crate::InputError;
 use crate::abi::{self, DATA_LEN, select};
 use crate::event::EventType;
 
@@ -132,7 +132,7 @@ pub struct AbsInfo {
 pub(crate) struct Window<'d, T: Transport, H: Hal + Clone>(pub(crate) &'d mut Device<T, H>);
 
 impl<T: Transport, H: Hal + Clone> Window<'_, T, H> {
-    pub(crate) fn text(&mut self, select: u8) -> Result<Text, Error> {
+    pub(crate) fn text(&mut self, select: u8) -> Result<Text, InputError> {
         self.ask(select, 0, |size, config| {
             let mut bytes = [0; DATA_LEN];
             read_bytes(size, config, &mut bytes)?;
@@ -140,11 +140,11 @@ impl<T: Transport, H: Hal + Clone> Window<'_, T, H> {
         })
     }
 
-    pub(crate) fn properties(&mut self) -> Result<Bits, Error> {
+    pub(crate) fn properties(&mut self) -> Result<Bits, InputError> {
         self.ask(select::PROP_BITS, 0, bits)
     }
 
-    pub(crate) fn codes(&mut self, kind: EventType) -> Result<Bits, Error> {
+    pub(crate) fn codes(&mut self, kind: EventType) -> Result<Bits, InputError> {
         match u8::try_from(kind.get()) {
             Ok(kind) => self.ask(select::EV_BITS, kind, bits),
             // The window cannot ask for it, so no device has it.
@@ -152,7 +152,7 @@ impl<T: Transport, H: Hal + Clone> Window<'_, T, H> {
         }
     }
 
-    pub(crate) fn ids(&mut self) -> Result<Option<DeviceIds>, Error> {
+    pub(crate) fn ids(&mut self) -> Result<Option<DeviceIds>, InputError> {
         self.structure(select::ID_DEVIDS, 0, abi::DEVIDS_LEN, |config| {
             Ok(DeviceIds {
                 bus: config.u16(abi::BUSTYPE)?,
@@ -163,7 +163,7 @@ impl<T: Transport, H: Hal + Clone> Window<'_, T, H> {
         })
     }
 
-    pub(crate) fn abs_info(&mut self, axis: u16) -> Result<Option<AbsInfo>, Error> {
+    pub(crate) fn abs_info(&mut self, axis: u16) -> Result<Option<AbsInfo>, InputError> {
         let signed = |value: u32| i32::from_ne_bytes(value.to_ne_bytes());
         let Ok(axis) = u8::try_from(axis) else { return Ok(None) };
         self.structure(select::ABS_INFO, axis, abi::ABSINFO_LEN, |config| {
@@ -184,14 +184,14 @@ impl<T: Transport, H: Hal + Clone> Window<'_, T, H> {
         subsel: u8,
         needed: usize,
         read: impl Fn(&Config<'_, T>) -> Result<V, virtio_core::Error>,
-    ) -> Result<Option<V>, Error> {
+    ) -> Result<Option<V>, InputError> {
         let answer = self.ask(select, subsel, |size, config| {
             let enough = usize::from(size) >= needed;
             Ok((size, if enough { Some(read(config)?) } else { None }))
         })?;
         match answer {
             (0, _) => Ok(None),
-            (size, None) => Err(Error::AnswerTooShort { select, size }),
+            (size, None) => Err(InputError::AnswerTooShort { select, size }),
             (_, value) => Ok(value),
         }
     }
@@ -202,7 +202,7 @@ impl<T: Transport, H: Hal + Clone> Window<'_, T, H> {
         select: u8,
         subsel: u8,
         read: impl Fn(u8, &Config<'_, T>) -> Result<V, virtio_core::Error>,
-    ) -> Result<V, Error> {
+    ) -> Result<V, InputError> {
         self.0.write_config(abi::SELECT, &[select])?;
         self.0.write_config(abi::SUBSEL, &[subsel])?;
         let config = self.0.config(ByteOrder::Little)?;
@@ -214,7 +214,7 @@ impl<T: Transport, H: Hal + Clone> Window<'_, T, H> {
         self.0.write_config(abi::SELECT, &[select::UNSET])?;
         match answer {
             (_, Some(value)) => Ok(value),
-            (size, None) => Err(Error::AnswerTooLong { select, size }),
+            (size, None) => Err(InputError::AnswerTooLong { select, size }),
         }
     }
 }

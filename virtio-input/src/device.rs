@@ -6,7 +6,7 @@ use virtio_core::transport::{InterruptStatus, TransportInfo};
 use virtio_core::{DeviceId, Features, Hal, Transport};
 use zerocopy::IntoBytes;
 
-use crate::Error;
+use crate::InputError;
 use crate::abi::{self, EVENT_LEN, EVENT_QUEUE, STATUS_QUEUE, select};
 use crate::config::{AbsInfo, Bits, DeviceIds, Text, Window};
 use crate::event::{EventType, InputEvent};
@@ -32,9 +32,9 @@ impl<T: Transport, H: Hal + Clone> Input<T, H> {
     /// Brings the device up; from here on it collects events.
     ///
     /// # Errors
-    /// [`Error::Core`]: it is no input device, it lacks a queue, it refuses its features, it does not reset, or the
+    /// [`InputError::Core`]: it is no input device, it lacks a queue, it refuses its features, it does not reset, or the
     /// platform has no memory. The device is reset then.
-    pub fn new(transport: T, hal: H) -> Result<Self, Error> {
+    pub fn new(transport: T, hal: H) -> Result<Self, InputError> {
         let mut init =
             Init::start(transport, hal, DeviceId::INPUT)?.negotiate(&Wanted::default())?.queues(&[
                 QueueSpec::new::<()>(EVENT_QUEUE, EVENTS).response(EVENT_LEN),
@@ -55,16 +55,16 @@ impl<T: Transport, H: Hal + Clone> Input<T, H> {
     /// How the device is reached.
     ///
     /// # Errors
-    /// [`Error::Core`].
-    pub fn transport_info(&self) -> Result<TransportInfo, Error> {
+    /// [`InputError::Core`].
+    pub fn transport_info(&self) -> Result<TransportInfo, InputError> {
         Ok(self.device.transport_info()?)
     }
 
     /// The device's name; empty if it has none.
     ///
     /// # Errors
-    /// [`Error::AnswerTooLong`]; [`Error::Core`].
-    pub fn name(&mut self) -> Result<Text, Error> {
+    /// [`InputError::AnswerTooLong`]; [`InputError::Core`].
+    pub fn name(&mut self) -> Result<Text, InputError> {
         Window(&mut self.device).text(select::ID_NAME)
     }
 
@@ -72,15 +72,15 @@ impl<T: Transport, H: Hal + Clone> Input<T, H> {
     ///
     /// # Errors
     /// As for [`Input::name`].
-    pub fn serial(&mut self) -> Result<Text, Error> {
+    pub fn serial(&mut self) -> Result<Text, InputError> {
         Window(&mut self.device).text(select::ID_SERIAL)
     }
 
     /// The device's numbers; `None` if it has none.
     ///
     /// # Errors
-    /// [`Error::AnswerTooShort`]; otherwise as for [`Input::name`].
-    pub fn ids(&mut self) -> Result<Option<DeviceIds>, Error> {
+    /// [`InputError::AnswerTooShort`]; otherwise as for [`Input::name`].
+    pub fn ids(&mut self) -> Result<Option<DeviceIds>, InputError> {
         Window(&mut self.device).ids()
     }
 
@@ -88,7 +88,7 @@ impl<T: Transport, H: Hal + Clone> Input<T, H> {
     ///
     /// # Errors
     /// As for [`Input::name`].
-    pub fn properties(&mut self) -> Result<Bits, Error> {
+    pub fn properties(&mut self) -> Result<Bits, InputError> {
         Window(&mut self.device).properties()
     }
 
@@ -96,7 +96,7 @@ impl<T: Transport, H: Hal + Clone> Input<T, H> {
     ///
     /// # Errors
     /// As for [`Input::name`].
-    pub fn supports(&mut self, kind: EventType) -> Result<Bits, Error> {
+    pub fn supports(&mut self, kind: EventType) -> Result<Bits, InputError> {
         Window(&mut self.device).codes(kind)
     }
 
@@ -104,23 +104,23 @@ impl<T: Transport, H: Hal + Clone> Input<T, H> {
     ///
     /// # Errors
     /// As for [`Input::ids`].
-    pub fn abs_info(&mut self, axis: u16) -> Result<Option<AbsInfo>, Error> {
+    pub fn abs_info(&mut self, axis: u16) -> Result<Option<AbsInfo>, InputError> {
         Window(&mut self.device).abs_info(axis)
     }
 
     /// The next event, or `None` when none waits. Does not block.
     ///
     /// # Errors
-    /// [`Error::ShortEvent`]: that event is dropped, the next call goes on with the one after it. [`Error::Core`] if the
+    /// [`InputError::ShortEvent`]: that event is dropped, the next call goes on with the one after it. [`InputError::Core`] if the
     /// device broke the queue's rules.
-    pub fn next_event(&mut self) -> Result<Option<InputEvent>, Error> {
+    pub fn next_event(&mut self) -> Result<Option<InputEvent>, InputError> {
         let mut port = self.device.port::<()>(EVENT_QUEUE)?;
         let event = match port.poll()? {
             None => None,
             Some(done) => {
                 self.missing = self.missing.saturating_add(1);
                 let written = done.written();
-                Some(done.response::<abi::Event>().map_err(|_| Error::ShortEvent { written }))
+                Some(done.response::<abi::Event>().map_err(|_| InputError::ShortEvent { written }))
             }
         };
         // What cannot be added now is tried again with the next event.
@@ -140,16 +140,16 @@ impl<T: Transport, H: Hal + Clone> Input<T, H> {
     ///
     /// # Errors
     /// As for [`Input::send`].
-    pub fn set_led(&mut self, led: u16, on: bool) -> Result<(), Error> {
+    pub fn set_led(&mut self, led: u16, on: bool) -> Result<(), InputError> {
         self.send(InputEvent { kind: EventType::LED, code: led, value: u32::from(on) })
     }
 
     /// Sends the device an event: an LED, a sound, a repetition rate. Returns at once.
     ///
     /// # Errors
-    /// [`Error::Core`] with [`Misuse::QueueFull`](virtio_core::Misuse) while the device has not taken earlier ones; or if
+    /// [`InputError::Core`] with [`Misuse::QueueFull`](virtio_core::Misuse) while the device has not taken earlier ones; or if
     /// it broke the queue's rules.
-    pub fn send(&mut self, event: InputEvent) -> Result<(), Error> {
+    pub fn send(&mut self, event: InputEvent) -> Result<(), InputError> {
         let mut port = self.device.port::<()>(STATUS_QUEUE)?;
         // Frees the places of those that were taken.
         while port.poll()?.is_some() {}
@@ -162,17 +162,17 @@ impl<T: Transport, H: Hal + Clone> Input<T, H> {
     /// interrupt for it.
     ///
     /// # Errors
-    /// [`Error::Core`].
+    /// [`InputError::Core`].
     #[must_use = "an event that waits already may bring no interrupt"]
-    pub fn enable_interrupts(&mut self) -> Result<bool, Error> {
+    pub fn enable_interrupts(&mut self) -> Result<bool, InputError> {
         Ok(self.device.port::<()>(EVENT_QUEUE)?.enable_interrupts())
     }
 
     /// Asks for no interrupts, which is how the device starts. One may come all the same.
     ///
     /// # Errors
-    /// [`Error::Core`].
-    pub fn disable_interrupts(&mut self) -> Result<(), Error> {
+    /// [`InputError::Core`].
+    pub fn disable_interrupts(&mut self) -> Result<(), InputError> {
         self.device.port::<()>(EVENT_QUEUE)?.disable_interrupts();
         Ok(())
     }
@@ -180,8 +180,8 @@ impl<T: Transport, H: Hal + Clone> Input<T, H> {
     /// Reads why the device interrupts and acknowledges it. Fetch events after it, not before.
     ///
     /// # Errors
-    /// [`Error::Core`], also if the device asks to be reset.
-    pub fn ack_interrupt(&mut self) -> Result<InterruptStatus, Error> {
+    /// [`InputError::Core`], also if the device asks to be reset.
+    pub fn ack_interrupt(&mut self) -> Result<InterruptStatus, InputError> {
         Ok(self.device.ack_interrupt()?)
     }
 

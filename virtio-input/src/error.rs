@@ -6,7 +6,7 @@ use core::fmt;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
-pub enum Error {
+pub enum InputError {
     /// Queue, transport, platform or caller: see there.
     Core(virtio_core::Error),
     /// The device misbehaved: it sent an event of fewer than 8 bytes. The event is dropped, the device goes on.
@@ -30,7 +30,7 @@ pub enum Error {
     },
 }
 
-impl fmt::Display for Error {
+impl fmt::Display for InputError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Core(error) => error.fmt(f),
@@ -50,7 +50,7 @@ impl fmt::Display for Error {
     }
 }
 
-impl core::error::Error for Error {
+impl core::error::Error for InputError {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
             Self::Core(error) => Some(error),
@@ -59,7 +59,7 @@ impl core::error::Error for Error {
     }
 }
 
-impl From<virtio_core::Error> for Error {
+impl From<virtio_core::Error> for InputError {
     fn from(error: virtio_core::Error) -> Self {
         Self::Core(error)
     }

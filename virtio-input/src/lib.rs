@@ -37,7 +37,7 @@
 //! assert_eq!(input.next_event()?, None); // no more for now
 //!
 //! input.set_led(code::LED_CAPS_LOCK, true)?;
-//! # Ok::<(), virtio_input::Error>(())
+//! # Ok::<(), virtio_input::InputError>(())
 //! ```
 //!
 //! This crate is safe Rust throughout, needs no heap, and does not panic on what a device does.
@@ -54,5 +54,5 @@ mod event;
 
 pub use config::{AbsInfo, Bits, DeviceIds, Text};
 pub use device::Input;
-pub use error::Error;
+pub use error::InputError;
 pub use event::{EventType, InputEvent, code};

@@ -62,7 +62,8 @@
 //!     let mut framebuffer = gpu.framebuffer(&mut screen)?;
 //!     framebuffer.clear(Rgb::new(0, 0, 96))?;
 //!     framebuffer.fill(Rect::new(100, 100, 200, 50), Rgb::WHITE)?;
-//!     framebuffer.flush()
+//!     framebuffer.flush()?;
+//!     loop {} // the picture stays as long as `gpu` does: dropping it resets the device
 //! }
 //! # }
 //! ```
@@ -102,3 +103,8 @@ pub use virtio_input as input;
 pub use virtio_mmio as mmio;
 #[cfg(feature = "pci")]
 pub use virtio_pci as pci;
+
+/// The README's examples compile and run too.
+#[cfg(all(doctest, feature = "mmio", feature = "gpu"))]
+#[doc = include_str!("../../README.md")]
+mod readme {}

@@ -18,7 +18,7 @@ impl<T: Transport, H: Hal + Clone> Keyboard<T, H> {
     /// # Errors
     ///
     /// It cannot be driven.
-    pub fn new(transport: T, hal: H) -> Result<Option<Self>, input::Error> {
+    pub fn new(transport: T, hal: H) -> Result<Option<Self>, input::InputError> {
         let mut input = Input::new(transport, hal)?;
         if !input.supports(EventType::KEY)?.contains(code::KEY_ENTER) {
             return Ok(None);
@@ -36,13 +36,13 @@ impl<T: Transport, H: Hal + Clone> Keyboard<T, H> {
     /// # Errors
     ///
     /// The device is lost.
-    pub fn read(&mut self) -> Result<Option<u8>, input::Error> {
+    pub fn read(&mut self) -> Result<Option<u8>, input::InputError> {
         loop {
             let event = match self.input.next_event() {
                 Ok(Some(event)) => event,
                 Ok(None) => return Ok(None),
                 // One event less; the device goes on.
-                Err(input::Error::ShortEvent { .. }) => continue,
+                Err(input::InputError::ShortEvent { .. }) => continue,
                 Err(error) => return Err(error),
             };
             if event.kind != EventType::KEY {

@@ -129,8 +129,9 @@ impl<T: Transport, H: Hal + Clone> Device<T, H> {
     /// Sends the request that detaches, and gives the buffer back if the device confirms it (I-RESET).
     ///
     /// `confirmed` sees the response as far as it was written, and says whether it is the device's success; it must answer
-    /// `true` for nothing else, and the request must be the one that makes the device let go. Order the device to answer
-    /// only when it has (a GPU: a fence).
+    /// `Ok` for nothing else, and the request must be the one that makes the device let go. Order the device to answer only
+    /// when it has (a GPU: a fence). No type can check that: it is what a front-end is trusted with (*Honest Hands*, at
+    /// [`Hal`](crate::Hal)).
     ///
     /// # Errors
     /// As for [`Device::exchange`], and what `confirmed` answers. The attachment stays.

@@ -2,7 +2,7 @@
 
 use crate::bench::{builder, drive, honest, keyboard};
 use virtio_core::Features;
-use virtio_input::{AbsInfo, DeviceIds, Error, EventType, code};
+use virtio_input::{AbsInfo, DeviceIds, EventType, InputError, code};
 use virtio_testkit::TestHal;
 
 #[test]
@@ -63,9 +63,9 @@ fn sizes_that_cannot_be_are_named_and_the_device_stays_usable() {
     })
     .build(&hal);
     let mut input = drive(&device, &hal);
-    assert_eq!(input.name(), Err(Error::AnswerTooLong { select: 0x01, size: 129 }));
-    assert_eq!(input.ids(), Err(Error::AnswerTooShort { select: 0x03, size: 3 }));
-    assert_eq!(input.abs_info(0), Err(Error::AnswerTooShort { select: 0x12, size: 19 }));
+    assert_eq!(input.name(), Err(InputError::AnswerTooLong { select: 0x01, size: 129 }));
+    assert_eq!(input.ids(), Err(InputError::AnswerTooShort { select: 0x03, size: 3 }));
+    assert_eq!(input.abs_info(0), Err(InputError::AnswerTooShort { select: 0x12, size: 19 }));
     let codes = input.supports(EventType::KEY).unwrap();
     assert_eq!((codes.iter().count(), codes.iter().last()), (128, Some(1023)));
 }
@@ -82,5 +82,5 @@ fn a_space_that_changes_meanwhile_is_read_again() {
     assert!(name.as_str().bytes().zip(settled).all(|(read, settled)| read == settled || read == b'?'));
     device.unsettle_config(u32::MAX);
     let unstable = virtio_core::Misbehaved::ConfigUnstable;
-    assert_eq!(input.name(), Err(Error::Core(unstable.into())));
+    assert_eq!(input.name(), Err(InputError::Core(unstable.into())));
 }

@@ -53,9 +53,29 @@ pub fn run(report: &mut Report) {
             without_unsafe(&workspace::root().join(package).join("src"))
         });
     }
+    report.check("a kernel that only polls links without a critical-section implementation", polled_kernel);
     for arch in Arch::ALL {
         report.check(&format!("examples/{} stands alone", arch.name()), || stands_alone(arch));
     }
+}
+
+/// Links a kernel that drives GPU and keyboard by polling. A call to a missing implementation would be an undefined
+/// symbol; an empty program would prove nothing.
+fn polled_kernel() -> Result {
+    const TARGET: &str = "aarch64-unknown-none";
+    let toolchain = toolchain::ensure(TARGET)?;
+    let folder = workspace::root().join("conformance/polled");
+    let target = workspace::target().join("polled");
+    let label = "linking conformance/polled";
+    let mut cargo = toolchain.cargo(&folder, "build", TARGET);
+    cargo.args(["--release", "--locked", "--target-dir"]).arg(&target);
+    exec::run(&mut cargo, label, BUILD_LIMIT)?.success(label)?;
+    let program = target.join(TARGET).join("release/polled");
+    let bytes = fs::read(&program).context(program.display())?;
+    if !bytes.windows(10).any(|word| word == b"virtio_gpu") {
+        fail!("{} contains no GPU driver", program.display());
+    }
+    Ok(())
 }
 
 /// The packages that are published for bare targets: all of the workspace but tools and test kit.
