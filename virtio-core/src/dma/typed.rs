@@ -20,9 +20,9 @@ use crate::{DeviceAddr, Error, Hal, Misuse};
 /// ```
 /// use virtio_core::{dma::{Dma, ToDevice}, Hal};
 /// # fn example<H: Hal + 'static>(hal: H) -> Result<(), virtio_core::Error> {
-/// let mut pixels: Dma<[u32], H, ToDevice> = Dma::zeroed_slice(hal, 640 * 480)?;
+/// let mut pixels: Dma<[u32], H, ToDevice> = Dma::zeroed_slice(hal, 64 * 48)?;
 /// pixels.as_mut_slice().fill(0xff_20_40);
-/// assert_eq!(pixels.pages().get(), 300);
+/// assert_eq!(pixels.pages().get(), 3);
 /// # Ok(()) }
 /// # let hal = virtio_testkit::TestHal::new();
 /// # example(hal.clone()).unwrap();

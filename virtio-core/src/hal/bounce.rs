@@ -23,6 +23,7 @@ pub(super) unsafe fn share<H: Hal + ?Sized>(
     // Contiguous pages may be rare: one page at a time always makes progress.
     let (memory, pages) = match hal.dma_alloc(pages, direction) {
         Ok(memory) => (memory, pages),
+        Err(error) if pages == NonZeroUsize::MIN => return Err(error),
         Err(_) => (hal.dma_alloc(NonZeroUsize::MIN, direction)?, NonZeroUsize::MIN),
     };
     let room = pages.get().saturating_mul(page_size);
