@@ -1,5 +1,6 @@
 //! The device's configuration space (VIRTIO 1.4 §2.5): typed fields, read so that they belong together.
 
+use crate::regs::Registers;
 use crate::transport::Transport;
 use crate::{Error, Incompatible, Misbehaved};
 
@@ -125,6 +126,52 @@ pub fn check_access(offset: usize, width: usize, len: usize) -> Result<(), Incom
         Some(end) if aligned && end <= len => Ok(()),
         _ => Err(Incompatible::ConfigTooSmall { offset, len: width }),
     }
+}
+
+/// Reads a configuration space of `len` bytes that starts at `start` of a register block: what
+/// [`Transport::read_config`] asks for. Values of a back-end are those of little-endian registers, so their bytes in the
+/// device's memory are the little-endian ones.
+///
+/// # Errors
+/// As for [`check_access`].
+pub fn read_registers<R: Registers>(
+    regs: &R,
+    start: usize,
+    len: usize,
+    offset: usize,
+    bytes: &mut [u8],
+) -> Result<(), Error> {
+    check_access(offset, bytes.len(), len)?;
+    let at = start.saturating_add(offset);
+    match bytes {
+        [byte] => *byte = regs.read8(at),
+        [_, _] => bytes.copy_from_slice(&regs.read16(at).to_le_bytes()),
+        _ => bytes.copy_from_slice(&regs.read32(at).to_le_bytes()),
+    }
+    Ok(())
+}
+
+/// Writes to a configuration space, as [`read_registers`] reads: what [`Transport::write_config`] asks for.
+///
+/// # Errors
+/// As for [`check_access`].
+pub fn write_registers<R: Registers>(
+    regs: &R,
+    start: usize,
+    len: usize,
+    offset: usize,
+    bytes: &[u8],
+) -> Result<(), Error> {
+    check_access(offset, bytes.len(), len)?;
+    let at = start.saturating_add(offset);
+    match *bytes {
+        [a] => regs.write8(at, a),
+        [a, b] => regs.write16(at, u16::from_le_bytes([a, b])),
+        [a, b, c, d] => regs.write32(at, u32::from_le_bytes([a, b, c, d])),
+        // `check_access` has refused every other width.
+        _ => {}
+    }
+    Ok(())
 }
 
 #[cfg(test)]

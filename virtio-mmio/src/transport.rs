@@ -1,6 +1,6 @@
 //! The transport itself: what both versions share (VIRTIO 1.4 §4.2).
 
-use virtio_core::config::check_access;
+use virtio_core::config::{read_registers, write_registers};
 use virtio_core::regs::Registers;
 use virtio_core::transport::{Doorbell, DoorbellWidth, InterruptStatus, Rings, TransportInfo};
 use virtio_core::{DeviceId, Error, QueueIndex, Status, Transport};
@@ -143,26 +143,10 @@ impl<R: Registers> Transport for MmioTransport<R> {
     }
 
     fn read_config(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
-        check_access(offset, bytes.len(), self.config_len())?;
-        let at = CONFIG.saturating_add(offset);
-        // Values of a back-end are those of little-endian registers: their bytes in the device's memory are these.
-        match bytes.len() {
-            1 => bytes.copy_from_slice(&self.regs.read8(at).to_le_bytes()),
-            2 => bytes.copy_from_slice(&self.regs.read16(at).to_le_bytes()),
-            _ => bytes.copy_from_slice(&self.regs.read32(at).to_le_bytes()),
-        }
-        Ok(())
+        read_registers(&self.regs, CONFIG, self.config_len(), offset, bytes)
     }
 
     fn write_config(&mut self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
-        check_access(offset, bytes.len(), self.config_len())?;
-        let at = CONFIG.saturating_add(offset);
-        match *bytes {
-            [a] => self.regs.write8(at, a),
-            [a, b] => self.regs.write16(at, u16::from_le_bytes([a, b])),
-            [a, b, c, d] => self.regs.write32(at, u32::from_le_bytes([a, b, c, d])),
-            _ => {}
-        }
-        Ok(())
+        write_registers(&self.regs, CONFIG, self.config_len(), offset, bytes)
     }
 }

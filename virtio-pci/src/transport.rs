@@ -1,6 +1,6 @@
 //! The transport of modern devices (VIRTIO 1.4 §4.1).
 
-use virtio_core::config::check_access;
+use virtio_core::config::{read_registers, write_registers};
 use virtio_core::regs::{Mapped, Registers};
 use virtio_core::transport::{Doorbell, DoorbellWidth, InterruptStatus, Rings, TransportInfo};
 use virtio_core::{
@@ -213,28 +213,14 @@ impl<R: Registers, A: ConfigAccess> Transport for PciTransport<R, A> {
 
     fn read_config(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
         let too_small = Incompatible::ConfigTooSmall { offset, len: bytes.len() };
-        check_access(offset, bytes.len(), self.device_len)?;
         let device = self.device.as_ref().ok_or(too_small)?;
-        // Values of a back-end are those of little-endian registers: their bytes in the device's memory are these.
-        match bytes.len() {
-            1 => bytes.copy_from_slice(&device.read8(offset).to_le_bytes()),
-            2 => bytes.copy_from_slice(&device.read16(offset).to_le_bytes()),
-            _ => bytes.copy_from_slice(&device.read32(offset).to_le_bytes()),
-        }
-        Ok(())
+        read_registers(device, 0, self.device_len, offset, bytes)
     }
 
     fn write_config(&mut self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
         let too_small = Incompatible::ConfigTooSmall { offset, len: bytes.len() };
-        check_access(offset, bytes.len(), self.device_len)?;
         let device = self.device.as_ref().ok_or(too_small)?;
-        match *bytes {
-            [a] => device.write8(offset, a),
-            [a, b] => device.write16(offset, u16::from_le_bytes([a, b])),
-            [a, b, c, d] => device.write32(offset, u32::from_le_bytes([a, b, c, d])),
-            _ => {}
-        }
-        Ok(())
+        write_registers(device, 0, self.device_len, offset, bytes)
     }
 
     /// Clears bus mastering and reads it back. A function that no longer answers counts as not cut off.

@@ -182,7 +182,9 @@ pub unsafe trait Hal: Send + Sync {
     /// `regs` came from `map_mmio` of this Hal, and no copy of its address is used any more.
     unsafe fn unmap_mmio(&self, regs: NativeRegs);
 
-    /// Makes a non-empty prefix of `buffer` reachable for the device; called again for the rest.
+    /// Makes a non-empty prefix of `buffer` reachable for the device; called again for the rest. For memory that is
+    /// attached, a prefix reaches at least to the next multiple of 4096, or to the end: the table of its entries is sized for
+    /// that, and a longer list is refused with [`Misuse::TooManySegments`](crate::Misuse).
     ///
     /// The default copies through pages of [`Hal::dma_alloc`] ("bounces"): a rule such as *physical = virtual − offset*
     /// that holds for page frames is wrong for heap, stack and statics of many kernels. Kernels that can translate any
