@@ -43,7 +43,7 @@ impl DeviceAddr {
     }
 }
 
-/// A physical address of registers: an MMIO slot, a BAR, an ECAM window.
+/// A physical address, as the CPU's page tables hold it: of registers (an MMIO slot, a BAR, an ECAM window) or of RAM.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[repr(transparent)]
 pub struct PhysAddr(u64);

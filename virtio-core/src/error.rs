@@ -82,8 +82,6 @@ pub enum Wait {
     Reset,
     /// A request on this queue to be used.
     Completion(QueueIndex),
-    /// A stopped queue to say so.
-    QueueStop(QueueIndex),
 }
 
 /// The device cannot be served.
@@ -103,7 +101,7 @@ pub enum Incompatible {
     QueueTooSmall {
         /// The queue.
         queue: QueueIndex,
-        /// The largest size the device offers.
+        /// The largest power of two that the device offers.
         max: u16,
         /// The least the driver needs.
         needed: u16,
@@ -132,6 +130,8 @@ pub enum Incompatible {
     RegistersTooShort,
     /// A doorbell would lie outside the notification registers.
     DoorbellOutside(QueueIndex),
+    /// Its PCI function does not become a bus master although told to: it could not reach the rings.
+    BusMasteringRefused,
 }
 
 /// The caller asked for something that cannot be.
@@ -145,7 +145,10 @@ pub enum Misuse {
     TooManySegments,
     /// The request has no buffer at all.
     EmptyRequest,
-    /// A buffer is longer than a descriptor can say (2³² − 1 bytes), or a chain longer than the request area allows.
+    /// A header or response is longer than the queue was declared for
+    /// ([`QueueSpec::header`](crate::queue::QueueSpec::header), [`response`](crate::queue::QueueSpec::response)).
+    NoRoomDeclared,
+    /// A buffer is longer than a descriptor can say (2³² − 1 bytes).
     BufferTooLong,
     /// No such queue was declared.
     NoSuchQueue,
@@ -202,7 +205,6 @@ impl fmt::Display for Wait {
         match self {
             Self::Reset => f.write_str("the reset to complete (status 0)"),
             Self::Completion(queue) => write!(f, "a request on queue {queue}"),
-            Self::QueueStop(queue) => write!(f, "queue {queue} to stop"),
         }
     }
 }
@@ -232,6 +234,7 @@ impl fmt::Display for Incompatible {
             Self::DoorbellOutside(queue) => {
                 write!(f, "the doorbell of queue {queue} lies outside the notification registers")
             }
+            Self::BusMasteringRefused => f.write_str("its function does not become a bus master"),
         }
     }
 }
@@ -242,6 +245,7 @@ impl fmt::Display for Misuse {
             Self::QueueFull => "the queue is full",
             Self::TooManySegments => "more segments than the queue has descriptors",
             Self::EmptyRequest => "no buffer at all",
+            Self::NoRoomDeclared => "a header or response is longer than the queue was declared for",
             Self::BufferTooLong => "a buffer is too long",
             Self::NoSuchQueue => "no such queue",
             Self::NoSuchRequest => "no such request in flight",

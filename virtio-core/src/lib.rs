@@ -26,13 +26,18 @@
 //! use core::time::Duration;
 //! use virtio_core::{device::{Init, Wanted}, queue::QueueSpec, DeviceId, Error, Hal, Transport};
 //!
-//! /// Asks an entropy device (VIRTIO 1.4 §5.4) for random bytes.
+//! /// Asks an entropy device (VIRTIO 1.4 §5.4) for random bytes, 64 at the most: what its queue is declared for.
 //! fn random<T: Transport, H: Hal + Clone>(transport: T, hal: H, bytes: &mut [u8]) -> Result<usize, Error> {
 //!     let init = Init::start(transport, hal, DeviceId::ENTROPY)?.negotiate(&Wanted::default())?;
 //!     let mut device = init.queues(&[QueueSpec::new::<()>(0, 8).response(64)])?.live()?;
 //!     device.exchange(0, &[], bytes, Duration::from_secs(1))
 //! }   // dropped here: reset, confirmed, and only then freed
 //! ```
+//!
+//! [`Device::exchange`](device::Device::exchange) is for small requests, copied through the queue's own memory;
+//! [`Device::call`](device::Device::call) shares your slices for the length of one request;
+//! [`Device::port`](device::Device::port) takes owned payloads, many at a time, in any order. An answer that is too short to
+//! be one is [`Misbehaved::ShortAnswer`].
 //!
 //! # Features
 //! | feature | adds |

@@ -101,10 +101,10 @@ fn requests_that_can_never_be_are_refused() {
     let empty = Request::new((Readable(vec![]), Writable(vec![])));
     assert_eq!(port.submit(empty).unwrap_err().error, Misuse::EmptyRequest.into());
     let long = [0; 17];
-    assert_eq!(port.submit(pair(1).header(&long)).unwrap_err().error, Misuse::BufferTooLong.into());
+    assert_eq!(port.submit(pair(1).header(&long)).unwrap_err().error, Misuse::NoRoomDeclared.into());
     assert_eq!(port.submit(pair(1).response(17)).unwrap_err().error, Misuse::TooManySegments.into());
     let tiny = Request::new((Readable(vec![1]), Writable(vec![]))).response(17);
-    assert_eq!(port.submit(tiny).unwrap_err().error, Misuse::BufferTooLong.into());
+    assert_eq!(port.submit(tiny).unwrap_err().error, Misuse::NoRoomDeclared.into());
     assert_eq!((port.free(), hal.outstanding().shares), (4, 0));
 }
 

@@ -15,6 +15,7 @@ use core::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 
 use common::{ID, LIMIT, Live, Room, device, echo, hold, up};
+use virtio_core::config::ByteOrder;
 use virtio_core::device::{Init, Wanted};
 use virtio_core::dma::{Both, Dma, Readable, Writable};
 use virtio_core::queue::{QueueSpec, Request};
@@ -140,6 +141,23 @@ fn dismantling_after_an_unconfirmed_stop_says_so() {
     let error = live.exchange(0, b"x", &mut [0; 4], LIMIT).unwrap_err();
     assert!(matches!(error, Error::Misbehaved(Misbehaved::Timeout(_))), "{error}");
     assert!(live.dismantle().is_err());
+}
+
+#[test]
+fn a_device_that_asks_for_a_reset_is_taken_down_and_says_so_instead_of_a_timeout() {
+    let hal = TestHal::new();
+    let fake = device(8, hold).build(&hal);
+    let mut live = up::<()>(&fake, &hal, 8).unwrap();
+    fake.needs_reset();
+    let error = live.exchange(0, b"x", &mut [0; 4], LIMIT).unwrap_err();
+    assert_eq!(error, Misbehaved::NeedsReset.into());
+    // From here on everything says the same.
+    assert_eq!(live.exchange(0, b"x", &mut [0; 4], LIMIT), Err(Error::Down));
+    assert_eq!(live.ack_interrupt(), Err(Error::Down));
+    assert_eq!(live.transport_info(), Err(Error::Down));
+    assert_eq!(live.write_config(0, &[0]), Err(Error::Down));
+    assert!(live.config(ByteOrder::Little).is_err());
+    assert!(live.dismantle().is_ok());
 }
 
 #[test]

@@ -99,7 +99,7 @@ impl<'a> Canvas<'a> {
     }
 
     /// Fills `width` × `height` pixels from `x`, `y`, which may lie outside, with `colors`: row after row, one for every
-    /// pixel, those outside included. Ends with the colours.
+    /// pixel, those outside included. Ends with the colours; where nothing lies inside, takes none.
     pub fn fill_with(
         &mut self,
         x: i64,
@@ -116,14 +116,18 @@ impl<'a> Canvas<'a> {
         let inside = self.bounds.width.saturating_sub(first).min(width.saturating_sub(left));
         let right = width.saturating_sub(left).saturating_sub(inside);
         let end = y.saturating_add(i64::from(height)).min(i64::from(self.bounds.height));
+        if inside == 0 || end <= 0 {
+            // Nothing lies inside. Outside there may be 2³² rows to count.
+            return;
+        }
         for row in y..end {
-            let area = u32::try_from(row).ok().map(|row| Rect::new(first, row, inside, 1));
-            let Some(area) = area.filter(|area| !area.is_empty()) else {
+            let Ok(row) = u32::try_from(row) else {
                 if !skip(&mut colors, width) {
                     return;
                 }
                 continue;
             };
+            let area = Rect::new(first, row, inside, 1);
             if !skip(&mut colors, left) {
                 return;
             }

@@ -31,8 +31,8 @@ pub struct Gpu<T: Transport, H: Hal + Clone + 'static> {
     pub(crate) control: Control<T, H>,
     /// How many displays there are: 1 to 16.
     pub(crate) scanouts: u32,
-    /// Which resource each display shows; 0 for none.
-    pub(crate) shown: [u32; MAX_SCANOUTS],
+    /// Which resource each display shows; 0 for none, `None` after an answer that does not tell.
+    pub(crate) shown: [Option<u32>; MAX_SCANOUTS],
     pub(crate) cursor: Option<Cursor<H>>,
 }
 
@@ -54,7 +54,7 @@ impl<T: Transport, H: Hal + Clone + 'static> Gpu<T, H> {
         }
         let device = init.queues(&QUEUES)?.live()?;
         log_info!("virtio-gpu: {} scanouts, features {:#x}", scanouts, device.features().bits());
-        Ok(Self { control: Control::new(device), scanouts, shown: [0; MAX_SCANOUTS], cursor: None })
+        Ok(Self { control: Control::new(device), scanouts, shown: [Some(0); MAX_SCANOUTS], cursor: None })
     }
 
     /// The features that were negotiated. [`abi::feature_name`](crate::abi::feature_name) names the GPU's own.

@@ -65,6 +65,16 @@ pub enum GpuError {
         /// Height in pixels.
         height: u32,
     },
+    /// The device asks for a display of more pixels a side than any has
+    /// ([`Gpu::screen`](crate::Gpu::screen) makes none of more than 16384).
+    AbsurdDisplay {
+        /// Which display.
+        scanout: ScanoutId,
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+    },
     /// The buffer does not hold all pixels.
     BufferTooSmall {
         /// Its length in bytes.
@@ -127,6 +137,12 @@ impl fmt::Display for GpuError {
             Self::EdidNotOffered => f.write_str("the device does not offer EDIDs"),
             Self::Edid(error) => write!(f, "the device's EDID is bad: {error}"),
             Self::BadSize { width, height } => write!(f, "a size of {width}x{height} is impossible"),
+            Self::AbsurdDisplay { scanout, width, height } => {
+                write!(
+                    f,
+                    "the device asks for {width}x{height} on scanout {scanout}, 16384 a side is the most"
+                )
+            }
             Self::BufferTooSmall { len, needed } => {
                 write!(f, "the buffer has {len} bytes, {needed} are needed")
             }

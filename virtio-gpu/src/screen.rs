@@ -21,6 +21,9 @@ pub type ScreenBuffer<H> = Dma<[u8], H, ToDevice>;
 /// Size of the screen where no display is on (VIRTIO 1.4 §5.7.5).
 const FALLBACK: Rect = Rect::new(0, 0, 1024, 768);
 
+/// The most pixels a side that a device may ask for. What it asks for is allocated, so it must not be its word alone.
+const MOST: u32 = 16384;
+
 /// Pixels that a display shows, over a buffer of type `B`. Draw with [`Gpu::framebuffer`], end with [`Gpu::close`].
 ///
 /// The buffer itself is with the GPU. If the screen is dropped, it stays there until the GPU goes.
@@ -77,15 +80,19 @@ impl<B> fmt::Debug for Screen<B> {
 
 impl<T: Transport, H: Hal + Clone + 'static> Gpu<T, H> {
     /// A screen on the first display that is on, as large as it likes to be; 1024x768 on display 0 if none is on
-    /// (VIRTIO 1.4 §5.7.5).
+    /// (VIRTIO 1.4 §5.7.5). What it likes is not obeyed beyond 16384 pixels a side.
     ///
     /// # Errors
-    /// As for [`Gpu::display_info`] and [`Gpu::screen_on`].
+    /// [`GpuError::AbsurdDisplay`]; as for [`Gpu::display_info`] and [`Gpu::screen_on`].
     pub fn screen(&mut self) -> Result<Screen<ScreenBuffer<H>>, GpuError> {
         let info = self.display_info()?;
         let (scanout, size) =
             info.enabled().next().map_or((ScanoutId::new(0), FALLBACK), |first| (first.scanout, first.rect));
-        self.screen_on(scanout, size.width, size.height, Format::B8G8R8X8)
+        let Rect { width, height, .. } = size;
+        if width > MOST || height > MOST {
+            return Err(GpuError::AbsurdDisplay { scanout, width, height });
+        }
+        self.screen_on(scanout, width, height, Format::B8G8R8X8)
     }
 
     /// A screen on that display, over pages of the Hal, black.
@@ -198,8 +205,9 @@ impl<T: Transport, H: Hal + Clone + 'static> Gpu<T, H> {
             return Err(CloseError { error, kept: Kept::Screen(screen) });
         }
         let id = screen.resource.id();
-        let shown_here = self.shown.get(screen.scanout.index()) == Some(&id);
-        if shown_here {
+        // Also if it is not known: a resource must not go while it is shown.
+        let shown = self.shown.get(screen.scanout.index()).copied().flatten();
+        if shown.is_none_or(|shown| shown == id) {
             if let Err(error) = self.set_scanout(screen.scanout, 0, Rect::default()) {
                 return Err(CloseError { error, kept: Kept::Screen(screen) });
             }
@@ -222,10 +230,15 @@ impl<T: Transport, H: Hal + Clone + 'static> Gpu<T, H> {
             resource_id: resource.into(),
             ..Default::default()
         };
-        self.control.order(command, Fence::No)?;
+        let answer = self.control.order(command, Fence::No);
         if let Some(shown) = self.shown.get_mut(scanout.index()) {
-            *shown = resource;
+            match &answer {
+                Ok(()) => *shown = Some(resource),
+                Err(error) if error.is_refusal() => {}
+                // It may have taken effect or not.
+                Err(_) => *shown = None,
+            }
         }
-        Ok(())
+        answer
     }
 }

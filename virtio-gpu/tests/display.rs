@@ -16,7 +16,7 @@ mod common;
 
 use common::{Display, FakeGpu, GET_EDID, Seen, Trouble};
 use virtio_core::{Features, transport::InterruptStatus};
-use virtio_gpu::{EdidError, Gpu, GpuError, Rect, ScanoutId};
+use virtio_gpu::{EdidError, Format, Gpu, GpuError, Rect, ScanoutId};
 use virtio_testkit::{Event, TestHal};
 
 fn edid() -> Vec<u8> {
@@ -76,14 +76,39 @@ fn with_no_display_on_there_is_a_fallback() {
 }
 
 #[test]
-fn displays_of_absurd_size_are_refused() {
-    for area in [[0, 0, u32::MAX, u32::MAX], [0, 0, u32::MAX, 1 << 30]] {
+fn displays_of_absurd_size_are_refused_and_no_memory_is_taken() {
+    for (width, height) in
+        [(u32::MAX, u32::MAX), (u32::MAX, 1 << 30), (20_000, 20_000), (16_385, 1), (1, 16_385)]
+    {
+        let hal = TestHal::new();
+        let fake = FakeGpu::with(&hal, |builder| builder.config(common::config(2)));
+        fake.host().displays[0] = Display::default();
+        fake.host().displays[1] = Display { area: [0, 0, width, height], enabled: 1, flags: 0 };
+        let mut gpu = Gpu::new(fake.transport(), hal.clone()).unwrap();
+        let before = hal.outstanding();
+        let scanout = ScanoutId::new(1);
+        let absurd = GpuError::AbsurdDisplay { scanout, width, height };
+        assert_eq!(gpu.screen().unwrap_err(), absurd);
+        assert!(absurd.to_string().contains(&format!("{width}x{height} on scanout 1")), "{absurd}");
+        assert_eq!((hal.outstanding(), fake.seen()), (before, vec![Seen::DisplayInfo]));
+        drop(gpu);
+        hal.finish();
+    }
+}
+
+#[test]
+fn the_largest_display_is_served_and_a_larger_screen_is_the_callers_to_ask_for() {
+    for area in [[0, 0, 16_384, 1], [0, 0, 1, 16_384]] {
         let hal = TestHal::new();
         let fake = FakeGpu::new(&hal);
         fake.host().displays[0] = Display { area, enabled: 1, flags: 0 };
         let mut gpu = Gpu::new(fake.transport(), hal.clone()).unwrap();
-        let [_, _, width, height] = area;
-        assert_eq!(gpu.screen().unwrap_err(), GpuError::BadSize { width, height });
+        let screen = gpu.screen().unwrap();
+        assert_eq!([0, 0, screen.width(), screen.height()], area);
+        gpu.close(screen).unwrap();
+        let screen = gpu.screen_on(ScanoutId::new(0), 16_385, 1, Format::B8G8R8X8).unwrap();
+        gpu.close(screen).unwrap();
+        fake.check();
         drop(gpu);
         hal.finish();
     }

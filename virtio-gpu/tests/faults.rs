@@ -16,23 +16,25 @@
 mod common;
 
 use common::{
-    ATTACH, CREATE_2D, DETACH, FLUSH, FakeGpu, GET_DISPLAY_INFO, GET_EDID, SET_SCANOUT, Seen, TRANSFER,
-    Trouble, UNREF,
+    ATTACH, CREATE_2D, DETACH, FLUSH, FakeGpu, GET_DISPLAY_INFO, GET_EDID, GpuTransport, SET_SCANOUT, Seen,
+    TRANSFER, Trouble, UNREF,
 };
 use virtio_gpu::abi::{CommandType, ResponseType};
 use virtio_gpu::{CursorImage, CursorPosition, Format, Gpu, GpuError, Kept, ScanoutId};
-use virtio_testkit::{FakeTransport, TestHal};
+use virtio_testkit::TestHal;
 
 const FIRST: ScanoutId = ScanoutId::new(0);
 /// In the order in which a whole life sends them.
 const COMMANDS: [u32; 9] =
     [GET_DISPLAY_INFO, GET_EDID, CREATE_2D, ATTACH, SET_SCANOUT, TRANSFER, FLUSH, DETACH, UNREF];
-const ERRORS: [u32; 8] = [0x1200, 0x1201, 0x1202, 0x1203, 0x1204, 0x1205, 0x1206, 0x12ff];
+// Under Miri one of each kind has to do.
+const ERRORS: &[u32] =
+    if cfg!(miri) { &[0x1203] } else { &[0x1200, 0x1201, 0x1202, 0x1203, 0x1204, 0x1205, 0x1206, 0x12ff] };
 
 static CURSOR: CursorImage = CursorImage::from_pattern(&["#"]);
 static PIXELS: [u8; 64 * 48 * 4] = [5; 64 * 48 * 4];
 
-type Fake = Gpu<FakeTransport, TestHal>;
+type Fake = Gpu<GpuTransport, TestHal>;
 
 /// Everything a GPU does, once. What is left of a screen that cannot be closed is forgotten.
 fn life(gpu: &mut Fake) -> Result<(), GpuError> {
@@ -74,7 +76,7 @@ fn troubled(command: u32, trouble: Trouble) -> GpuError {
 #[test]
 fn every_error_of_every_command_keeps_its_code() {
     for command in COMMANDS {
-        for code in ERRORS {
+        for &code in ERRORS {
             let error = troubled(command, Trouble::Refuse(code));
             let (command, code) = (CommandType::new(command), ResponseType::new(code));
             assert_eq!(error, GpuError::Refused { command, code });
@@ -89,7 +91,7 @@ fn every_error_of_every_command_keeps_its_code() {
 fn answers_of_another_kind_are_named() {
     for command in COMMANDS {
         // An answer to something else, nothing at all, a command, noise.
-        for answer in [0x1106, 0, command, u32::MAX] {
+        for answer in [u32::MAX, 0x1106, 0, command].into_iter().take(if cfg!(miri) { 1 } else { 4 }) {
             let error = troubled(command, Trouble::Answer(answer));
             let (command, answer) = (CommandType::new(command), ResponseType::new(answer));
             assert_eq!(error, GpuError::WrongResponse { command, answer });
@@ -100,7 +102,7 @@ fn answers_of_another_kind_are_named() {
 #[test]
 fn short_answers_are_named() {
     for command in COMMANDS {
-        for written in [0, 1, 23] {
+        for written in [23, 0, 1].into_iter().take(if cfg!(miri) { 1 } else { 3 }) {
             let error = troubled(command, Trouble::Short(written));
             assert_eq!(
                 error,
@@ -207,6 +209,54 @@ fn a_screen_that_cannot_be_closed_is_kept_and_can_be_closed_again() {
         drop(gpu);
         hal.finish();
     }
+}
+
+#[test]
+fn an_unclear_answer_leaves_no_screen_shown_after_its_end() {
+    // The device shows the screen, but does not say so properly; or says so of the other one.
+    for (trouble, refused) in
+        [(Trouble::Answer(0x1104), false), (Trouble::Short(8), false), (Trouble::Refuse(0x1202), true)]
+    {
+        for first_to_close in [0, 1] {
+            let hal = TestHal::new();
+            let fake = FakeGpu::new(&hal);
+            let mut gpu = Gpu::new(fake.transport(), hal.clone()).unwrap();
+            let back = gpu.screen_over(FIRST, 64, 48, Format::B8G8R8X8, &PIXELS[..]).unwrap();
+            let front = gpu.screen_over(FIRST, 64, 48, Format::B8G8R8X8, &PIXELS[..]).unwrap();
+            fake.trouble(SET_SCANOUT, 1, trouble);
+            assert!(gpu.show(&back).is_err());
+            assert_eq!(fake.host().shown[&0].0, if refused { 2 } else { 1 });
+            let mut screens = [back, front];
+            screens.rotate_left(first_to_close);
+            for screen in screens {
+                gpu.close(screen).unwrap();
+            }
+            assert!(fake.host().shown.is_empty() && fake.host().resources.is_empty());
+            // The host complains of a resource that is destroyed while it is shown.
+            fake.check();
+            drop(gpu);
+            hal.finish();
+        }
+    }
+}
+
+#[test]
+fn a_display_that_may_not_be_dark_is_darkened_again() {
+    // The device does not say clearly that it shows nothing: neither the second try nor another screen takes its word.
+    let hal = TestHal::new();
+    let fake = FakeGpu::new(&hal);
+    let mut gpu = Gpu::new(fake.transport(), hal.clone()).unwrap();
+    let screen = gpu.screen_over(FIRST, 64, 48, Format::B8G8R8X8, &PIXELS[..]).unwrap();
+    fake.trouble(SET_SCANOUT, 1, Trouble::Answer(0x1104));
+    let Kept::Screen(screen) = gpu.close(screen).unwrap_err().kept else { panic!("it was not closed") };
+    fake.seen();
+    gpu.close(screen).unwrap();
+    let hide = Seen::SetScanout { scanout: 0, id: 0, area: [0; 4] };
+    let (detach, unref) = (Seen::Detach { id: 1, fenced: true }, Seen::Unref { id: 1, fenced: true });
+    assert_eq!(fake.seen(), [hide, detach, unref]);
+    fake.check();
+    drop(gpu);
+    hal.finish();
 }
 
 #[test]

@@ -13,7 +13,8 @@ use crate::InputError;
 use crate::abi::{self, DATA_LEN, select};
 use crate::event::EventType;
 
-/// A text that the device gave, of at most 128 bytes. What was not UTF-8 in it is `?`.
+/// A text that the device gave, of at most 128 bytes. What was not UTF-8 in it is `?`, and so are control characters: it can
+/// be printed without commanding a terminal.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Text {
     bytes: [u8; DATA_LEN],
@@ -26,18 +27,19 @@ impl Text {
         let mut text = Self { bytes: [0; DATA_LEN], len: 0 };
         let bytes = bytes.split(|&byte| byte == 0).next().unwrap_or_default();
         for chunk in bytes.utf8_chunks() {
-            chunk.valid().bytes().for_each(|byte| text.push(byte));
+            chunk.valid().chars().for_each(|char| text.push(if char.is_control() { '?' } else { char }));
             if !chunk.invalid().is_empty() {
-                text.push(b'?');
+                text.push('?');
             }
         }
         text
     }
 
-    fn push(&mut self, byte: u8) {
-        if let Some(place) = self.bytes.get_mut(self.len) {
-            *place = byte;
-            self.len = self.len.saturating_add(1);
+    fn push(&mut self, char: char) {
+        let end = self.len.saturating_add(char.len_utf8());
+        if let Some(place) = self.bytes.get_mut(self.len..end) {
+            char.encode_utf8(place);
+            self.len = end;
         }
     }
 
@@ -45,7 +47,7 @@ impl Text {
     #[must_use]
     pub fn as_str(&self) -> &str {
         let bytes = self.bytes.get(..self.len).unwrap_or_default();
-        // Only whole pieces of UTF-8 are ever put in, and each makes the text no longer than what it came from.
+        // Only whole characters are ever put in.
         core::str::from_utf8(bytes).unwrap_or_default()
     }
 }
@@ -196,8 +198,22 @@ impl<T: Transport, H: Hal + Clone> Window<'_, T, H> {
         }
     }
 
-    /// Points the window, checks the size, reads, and points it at nothing again.
+    /// Points the window, reads, and points it at nothing again, whatever was read.
     fn ask<V: PartialEq>(
+        &mut self,
+        select: u8,
+        subsel: u8,
+        read: impl Fn(u8, &Config<'_, T>) -> Result<V, virtio_core::Error>,
+    ) -> Result<V, InputError> {
+        let answer = self.look(select, subsel, read);
+        let left = self.0.write_config(abi::SELECT, &[select::UNSET]);
+        let answer = answer?;
+        left?;
+        Ok(answer)
+    }
+
+    /// Points the window, checks the size and reads.
+    fn look<V: PartialEq>(
         &mut self,
         select: u8,
         subsel: u8,
@@ -211,7 +227,6 @@ impl<T: Transport, H: Hal + Clone> Window<'_, T, H> {
             let fits = usize::from(size) <= DATA_LEN;
             Ok((size, if fits { Some(read(size, config)?) } else { None }))
         })?;
-        self.0.write_config(abi::SELECT, &[select::UNSET])?;
         match answer {
             (_, Some(value)) => Ok(value),
             (size, None) => Err(InputError::AnswerTooLong { select, size }),
@@ -248,6 +263,28 @@ mod tests {
         assert_eq!(Text::lossy(b"caf\xc3\xa9 \xff\xfe \xc3").as_str(), "caf\u{e9} ?? ?");
         assert_eq!(Text::lossy(&[0xff; 128]).as_str().len(), 128);
         assert_eq!(Text::lossy(&[b'x'; 200]).as_str().len(), 128);
+    }
+
+    #[test]
+    fn texts_command_no_terminal() {
+        assert_eq!(Text::lossy(b"\x1b[2J\x1b]0;x\x07kbd\r\n").as_str(), "?[2J?]0;x?kbd??");
+        assert_eq!(Text::lossy(b"\t\x7f").as_str(), "??");
+        // The upper control characters, of two bytes each: 0x9b begins a command as well.
+        assert_eq!(
+            Text::lossy("\u{9b}31m\u{80}\u{9f}\u{a0}\u{e9}".as_bytes()).as_str(),
+            "?31m??\u{a0}\u{e9}"
+        );
+    }
+
+    #[test]
+    fn characters_are_never_cut() {
+        // 127 bytes, then one of three.
+        let mut bytes = [b'x'; 130];
+        bytes
+            .last_chunk_mut::<3>()
+            .into_iter()
+            .for_each(|end| *end = "\u{20ac}".as_bytes().try_into().unwrap_or_default());
+        assert_eq!(Text::lossy(&bytes).as_str(), "x".repeat(127));
     }
 
     #[test]

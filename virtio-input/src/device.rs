@@ -15,7 +15,7 @@ use crate::event::{EventType, InputEvent};
 const EVENTS: u16 = 64;
 /// LED changes under way.
 const STATUSES: u16 = 8;
-/// Emptied buffers are handed back this many at a time, or when no more events wait.
+/// Emptied buffers are handed back this many at a time, or half the queue if that is less, or when no more events wait.
 const BATCH: u16 = 16;
 
 /// A keyboard, mouse, tablet or other input device.
@@ -26,6 +26,8 @@ pub struct Input<T: Transport, H: Hal + Clone> {
     missing: u16,
     /// Event buffers that were added, but not shown to the device yet.
     added: u16,
+    /// So many are shown to it at a time: at most half the queue, for a device without buffers loses events.
+    batch: u16,
 }
 
 impl<T: Transport, H: Hal + Clone> Input<T, H> {
@@ -40,10 +42,12 @@ impl<T: Transport, H: Hal + Clone> Input<T, H> {
                 QueueSpec::new::<()>(EVENT_QUEUE, EVENTS).response(EVENT_LEN),
                 QueueSpec::new::<()>(STATUS_QUEUE, STATUSES).header(EVENT_LEN),
             ])?;
-        for _ in 0..init.queue_size(EVENT_QUEUE) {
+        let size = init.queue_size(EVENT_QUEUE);
+        for _ in 0..size {
             init.prefill(EVENT_QUEUE, buffer()).map_err(virtio_core::Error::from)?;
         }
-        Ok(Self { device: init.live()?, missing: 0, added: 0 })
+        let batch = BATCH.min((size >> 1).max(1));
+        Ok(Self { device: init.live()?, missing: 0, added: 0, batch })
     }
 
     /// The features negotiated. The device type has none of its own (VIRTIO 1.4 §5.8.3).
@@ -110,6 +114,9 @@ impl<T: Transport, H: Hal + Clone> Input<T, H> {
 
     /// The next event, or `None` when none waits. Does not block.
     ///
+    /// Call it until it answers `None`: only then does the device have all its buffers back. Before that, it may lack half
+    /// of them.
+    ///
     /// # Errors
     /// [`InputError::ShortEvent`]: that event is dropped, the next call goes on with the one after it. [`InputError::Core`] if the
     /// device broke the queue's rules.
@@ -128,7 +135,7 @@ impl<T: Transport, H: Hal + Clone> Input<T, H> {
             self.missing = self.missing.saturating_sub(1);
             self.added = self.added.saturating_add(1);
         }
-        if self.added >= BATCH || (self.added > 0 && event.is_none()) {
+        if self.added >= self.batch || (self.added > 0 && event.is_none()) {
             port.publish();
             port.kick();
             self.added = 0;

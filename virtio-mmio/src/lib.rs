@@ -80,5 +80,5 @@ mod tests;
 
 pub use error::ProbeError;
 pub use probe::{Probed, probe, probe_modern};
-pub use slots::{Slot, probe_all, slots};
+pub use slots::{Slot, find, probe_all, slots};
 pub use transport::{MmioTransport, Version};

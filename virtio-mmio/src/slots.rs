@@ -1,7 +1,7 @@
 //! Walking a list of slots: from a fixed range of the machine, or from a device tree.
 
 use virtio_core::regs::Mapped;
-use virtio_core::{Hal, MmioKind, PhysAddr};
+use virtio_core::{DeviceId, Hal, MmioKind, PhysAddr, Transport};
 
 use crate::{ProbeError, Probed, probe};
 
@@ -29,6 +29,27 @@ pub fn slots(base: PhysAddr, stride: usize, count: usize) -> impl DoubleEndedIte
         let offset = u64::try_from(number).ok()?.checked_mul(u64::try_from(stride).ok()?)?;
         Some(Slot { base: base.checked_add(offset)?, len: stride })
     })
+}
+
+/// The first device of type `wanted` in these slots.
+///
+/// # Errors
+/// There is none, and a slot could not be looked into: what was wrong with the first such slot. With
+/// [`ProbeError::Platform`] the Hal refuses to map it: does it lie in the ranges that the Hal was given?
+pub fn find<H: Hal + Clone, S: IntoIterator<Item = Slot>>(
+    hal: H,
+    slots: S,
+    wanted: DeviceId,
+) -> Probed<Mapped<H>> {
+    let mut first_error = None;
+    for (_slot, probed) in probe_all(hal, slots) {
+        match probed {
+            Ok(Some(device)) if device.device_id() == wanted => return Ok(Some(device)),
+            Ok(_) => {}
+            Err(error) => first_error = first_error.or(Some(error)),
+        }
+    }
+    first_error.map_or(Ok(None), Err)
 }
 
 /// Maps each slot through the Hal and looks for a device in it ([`probe`]), one slot per step of the iterator. Mappings

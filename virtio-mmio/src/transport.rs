@@ -73,8 +73,9 @@ impl<R: Registers> Transport for MmioTransport<R> {
     }
 
     fn status(&self) -> Status {
-        let [status, ..] = STATUS.read(&self.regs).to_le_bytes();
-        Status::from_bits_retain(status)
+        // Eight bits are defined. Anything above them is not 0 either: a device that is gone reads as all ones, and must not
+        // look like one that has completed its reset.
+        Status::from_bits_retain(u8::try_from(STATUS.read(&self.regs)).unwrap_or(u8::MAX))
     }
 
     fn set_status(&mut self, status: Status) {

@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::Relaxed};
 
 use virtio_core::regs::NativeRegs;
 use virtio_core::{DeviceId, Direction, DmaMemory, Hal, HalError, MmioKind, PhysAddr, Transport};
-use virtio_mmio::{ProbeError, probe_all, slots};
+use virtio_mmio::{ProbeError, find, probe_all, slots};
 
 const SLOT: usize = 0x200;
 
@@ -74,6 +74,17 @@ fn only_slots_with_a_device_stay_mapped() {
             Err(ProbeError::Platform(HalError::CannotMap)),
         ]
     );
+    // Looking for one device passes over what cannot be served; only if there is none does the first such error count.
+    let found = find(&machine, slots(PhysAddr::new(0), SLOT, 5), DeviceId::GPU).unwrap().unwrap();
+    assert_eq!(found.device_id(), DeviceId::GPU);
+    drop(found);
+    let none = |count| {
+        find(&machine, slots(PhysAddr::new(0), SLOT, count), DeviceId::INPUT).map(|found| found.is_some())
+    };
+    assert_eq!(none(2), Ok(false));
+    assert_eq!(none(5), Err(ProbeError::WrongMagic(0)));
+    let outside = find(&machine, slots(PhysAddr::new(0x10_0000), SLOT, 2), DeviceId::GPU).map(|_| ());
+    assert_eq!(outside, Err(ProbeError::Platform(HalError::CannotMap)));
     assert_eq!(devices.len(), 1);
     assert_eq!((devices[0].0, devices[0].1.device_id()), (0, DeviceId::GPU));
     assert_eq!(machine.mapped.load(Relaxed), 1);

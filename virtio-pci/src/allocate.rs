@@ -1,9 +1,10 @@
 //! Addresses for BARs that have none, on machines whose firmware assigns none.
 
-use crate::bar::{BarInfo, BarKind, assign, bars};
+use crate::bar::{BarInfo, BarKind, assign, bars_and_error};
 use crate::bridge::{self, Opening};
 use crate::header::bus_numbers;
 use crate::number::MAX_DEPTH;
+use crate::rom::rom;
 use crate::walk::BusSet;
 use crate::window::{Window, Windows};
 use crate::{ConfigAccess, Function, Header, PciError, functions_on, walk};
@@ -17,6 +18,9 @@ const FOUR_GIB: u64 = 1 << 32;
 /// BARs that have an address keep it. New ones go above the highest address in use in their window, each aligned to its
 /// size. I/O BARs are left alone where there is no I/O window: a modern virtio device needs none. Bridges get windows
 /// around what lies behind them, unless firmware has set their windows.
+///
+/// Every BAR is sized, and sizing switches decoding off for a moment on each function: where firmware ran and has assigned
+/// everything, skip [`assign_all`](Self::assign_all).
 #[derive(Debug)]
 pub struct BarAllocator {
     windows: Windows,
@@ -58,24 +62,26 @@ impl BarAllocator {
         let cursor = |window: Option<Window>, first: u64, end: u64| {
             window.map(|window| Cursor { next: window.bus.max(first), end: window.end().min(end) })
         };
-        let room = Room {
-            io: cursor(windows.io, FIRST_PORT, FOUR_GIB),
-            // Address 0 means "none".
-            mem32: cursor(windows.mem32, 1, FOUR_GIB),
-            mem64: cursor(windows.mem64, 1, u64::MAX),
-        };
+        // Address 0 means "none".
+        let mem32 = cursor(windows.mem32, 1, FOUR_GIB);
+        let mut mem64 = cursor(windows.mem64, 1, u64::MAX);
+        // What both windows hold is given once: below.
+        if let (Some(lower), Some(upper)) = (&mem32, &mut mem64) {
+            upper.block(lower.next, lower.end);
+        }
+        let room = Room { io: cursor(windows.io, FIRST_PORT, FOUR_GIB), mem32, mem64 };
         Self { windows, room, seen: BusSet::default(), first_error: None, assigned: 0 }
     }
 
     /// Gives every BAR below bus `root` that has no address one, and answers how many it gave.
     ///
     /// Bridges need their bus numbers first: [`number_buses`](crate::number_buses). No driver may be at work meanwhile,
-    /// for BARs are sized. Functions do not decode their new addresses until a driver switches them on.
+    /// for BARs are sized. A device that gets an address does not decode any until a driver switches it on.
     ///
     /// # Errors
     /// The first refusal: [`PciError::NoRoom`], [`PciError::BarOutsideWindow`] (an address that was there already),
-    /// [`PciError::MalformedBar`], [`PciError::BehindFixedBridge`], [`PciError::BridgeWindowRefused`],
-    /// [`PciError::TooDeep`]. Everything else that can be assigned is assigned nevertheless, so a machine in which one
+    /// [`PciError::MalformedBar`], [`PciError::BarRefused`], [`PciError::BehindFixedBridge`],
+    /// [`PciError::BridgeWindowRefused`], [`PciError::TooDeep`]. Everything else that can be assigned is assigned nevertheless, so a machine in which one
     /// exotic card does not fit still comes up.
     pub fn assign_all<A: ConfigAccess>(&mut self, access: &A, root: u8) -> Result<usize, PciError> {
         self.seen = BusSet::default();
@@ -97,12 +103,15 @@ impl BarAllocator {
     fn stay_clear_of_what_is_in_use<A: ConfigAccess>(&mut self, access: &A, root: u8) {
         for function in walk(access, root).filter(|function| !function.is_platform_bridge()) {
             // A malformed BAR is reported by the second pass.
-            for bar in bars(access, &function).unwrap_or_default().iter().flatten() {
+            for bar in bars_and_error(access, &function).0.iter().flatten() {
                 self.stay_clear_of_bar(&function, bar);
+            }
+            if let Some((start, end)) = rom(access, &function) {
+                self.room.raise(BarKind::Memory32, start, end);
             }
             if function.header == Header::Bridge {
                 for opening in bridge::openings(access, function.address).iter().flatten() {
-                    self.room.raise(opening.kind, opening.end);
+                    self.room.raise(opening.kind, opening.start, opening.end);
                 }
             }
         }
@@ -113,21 +122,21 @@ impl BarAllocator {
         if !bar.is_assigned() || ignored {
             return;
         }
-        match self.windows.locate(function.address, bar) {
-            Ok(_) => self.room.raise(bar.kind, bar.address.saturating_add(bar.size)),
-            Err(error) => self.refuse(error),
+        // One that lies in a window only in part blocks that part.
+        self.room.raise(bar.kind, bar.address, bar.address.saturating_add(bar.size));
+        if let Err(error) = self.windows.locate(function.address, bar) {
+            self.refuse(error);
         }
     }
 
     fn assign_bus<A: ConfigAccess>(&mut self, access: &A, bus: u8, path: Path) {
         for function in functions_on(access, bus).filter(|function| !function.is_platform_bridge()) {
-            match bars(access, &function) {
-                Ok(all) => {
-                    for bar in all.iter().flatten().filter(|bar| !bar.is_assigned()) {
-                        self.assign_bar(access, &function, bar, path);
-                    }
-                }
-                Err(error) => self.refuse(error),
+            let (all, error) = bars_and_error(access, &function);
+            if let Some(error) = error {
+                self.refuse(error);
+            }
+            for bar in all.iter().flatten().filter(|bar| !bar.is_assigned()) {
+                self.assign_bar(access, &function, bar, path);
             }
             if function.header == Header::Bridge {
                 self.assign_behind(access, &function, path);
@@ -143,10 +152,10 @@ impl BarAllocator {
             return self.refuse(PciError::BehindFixedBridge { function: function.address, bar: bar.index });
         }
         match self.room.take(bar, path) {
-            Some(address) => {
-                assign(access, function.address, bar, address);
+            Some(address) if assign(access, function, bar, address) => {
                 self.assigned = self.assigned.saturating_add(1);
             }
+            Some(_) => self.refuse(PciError::BarRefused { function: function.address, bar: bar.index }),
             None => {
                 self.refuse(PciError::NoRoom { function: function.address, bar: bar.index, size: bar.size });
             }
@@ -206,14 +215,14 @@ impl Room {
         }
     }
 
-    /// Keeps everything below `end` out of the windows that contain it.
-    fn raise(&mut self, kind: BarKind, end: u64) {
+    /// Keeps everything below `end` out of the windows that the range reaches into.
+    fn raise(&mut self, kind: BarKind, start: u64, end: u64) {
         let cursors = match kind {
             BarKind::Io => [self.io.as_mut(), None],
             BarKind::Memory32 | BarKind::Memory64 => [self.mem32.as_mut(), self.mem64.as_mut()],
         };
-        for cursor in cursors.into_iter().flatten().filter(|cursor| end <= cursor.end) {
-            cursor.next = cursor.next.max(end);
+        for cursor in cursors.into_iter().flatten() {
+            cursor.block(start, end);
         }
     }
 
@@ -230,6 +239,13 @@ impl Room {
 }
 
 impl Cursor {
+    /// Goes past a range if it reaches into what is left.
+    fn block(&mut self, start: u64, end: u64) {
+        if start < self.end && end > self.next {
+            self.next = end.min(self.end);
+        }
+    }
+
     fn take(&mut self, size: u64) -> Option<u64> {
         let address = self.next.checked_next_multiple_of(size)?;
         let end = address.checked_add(size)?;

@@ -1,6 +1,6 @@
 //! Base address registers: decoding and sizing (PCI Local Bus 3.0 §6.2.5.1).
 
-use crate::header::{BAR0, COMMAND_IO, COMMAND_MEMORY, command, set_command};
+use crate::header::{BAR0, COMMAND_DECODE, command, set_command, undecoded};
 use crate::{ConfigAccess, Function, FunctionAddress, Header, PciError};
 
 /// Base address registers of a device.
@@ -59,54 +59,63 @@ pub type Bars = [Option<BarInfo>; BARS];
 /// # Errors
 /// [`PciError::MalformedBar`].
 pub fn bars<A: ConfigAccess>(access: &A, function: &Function) -> Result<Bars, PciError> {
+    match bars_and_error(access, function) {
+        (bars, None) => Ok(bars),
+        (_, Some(error)) => Err(error),
+    }
+}
+
+/// As [`bars`], with what is in order beside the first error: one malformed BAR does not make the others' addresses free.
+pub(crate) fn bars_and_error<A: ConfigAccess>(access: &A, function: &Function) -> (Bars, Option<PciError>) {
     let count = match function.header {
         Header::Device => 6,
         Header::Bridge => 2,
         Header::Other(_) => 0,
     };
-    let before = command(access, function.address);
-    set_command(access, function.address, before & !(COMMAND_IO | COMMAND_MEMORY));
-    let answer = all(access, function.address, count);
-    set_command(access, function.address, before);
-    answer
+    undecoded(access, function.address, || all(access, function.address, count))
 }
 
-fn all<A: ConfigAccess>(access: &A, function: FunctionAddress, count: u8) -> Result<Bars, PciError> {
+fn all<A: ConfigAccess>(access: &A, function: FunctionAddress, count: u8) -> (Bars, Option<PciError>) {
     let mut bars = [None; BARS];
+    let mut first_error = None;
     let mut upper_half = false;
     for (index, slot) in (0..count).zip(&mut bars) {
         if upper_half {
             upper_half = false;
             continue;
         }
-        let found = one(access, function, index, count)?;
-        upper_half = found.as_ref().is_some_and(|found| found.wide);
-        *slot = found.and_then(|found| found.info);
+        let found = one(access, function, index, count);
+        upper_half = found.wide;
+        match found.info {
+            Ok(info) => *slot = info,
+            Err(error) => {
+                first_error.get_or_insert(error);
+            }
+        }
     }
-    Ok(bars)
+    (bars, first_error)
 }
 
-/// One BAR, and whether it takes two registers (an unused one may, too).
+/// One BAR, and whether it takes two registers (an unused or malformed one may, too).
 struct Found {
-    info: Option<BarInfo>,
+    info: Result<Option<BarInfo>, PciError>,
     wide: bool,
 }
 
-fn one<A: ConfigAccess>(
-    access: &A,
-    function: FunctionAddress,
-    index: u8,
-    count: u8,
-) -> Result<Option<Found>, PciError> {
+fn one<A: ConfigAccess>(access: &A, function: FunctionAddress, index: u8, count: u8) -> Found {
     let malformed = PciError::MalformedBar { function, bar: index };
-    let at = register(index);
-    let (low, low_mask) = size(access, function, at);
+    let (low, low_mask) = size(access, function, register(index), u32::MAX);
+    let wide = low & 7 == 4;
+    let found = |info| Found { info, wide };
     if low_mask == 0 {
-        return Ok(None);
+        return found(Ok(None));
     }
     let (kind, prefetchable, address, mask) = if low & 1 != 0 {
         // Devices may leave the upper half of an I/O BAR out: no machine needs it.
         let mask = low_mask & !3;
+        if mask == 0 {
+            return found(Ok(None));
+        }
         let mask = if mask >> 16 == 0 { mask | 0xffff_0000 } else { mask };
         (BarKind::Io, false, u64::from(low & !3), ones_above(mask))
     } else {
@@ -115,24 +124,23 @@ fn one<A: ConfigAccess>(
             // 1 is the former "below 1 MiB": as good as below 4 GiB.
             0 | 1 => (BarKind::Memory32, low & 8 != 0, address, ones_above(mask)),
             2 if index.saturating_add(1) < count => {
-                let (high, high_mask) = size(access, function, register(index.saturating_add(1)));
+                let (high, high_mask) = size(access, function, register(index.saturating_add(1)), u32::MAX);
                 let mask = u64::from(high_mask) << 32 | u64::from(mask);
                 (BarKind::Memory64, low & 8 != 0, u64::from(high) << 32 | address, mask)
             }
-            _ => return Err(malformed),
+            _ => return found(Err(malformed)),
         }
     };
-    let wide = kind == BarKind::Memory64;
     // All writable bits are the ones that the device does not decode itself: two's complement gives the size.
     let bytes = mask.wrapping_neg();
     let unused = mask == 0 || (!wide && bytes == 1 << 32);
     if unused {
-        return Ok(Some(Found { info: None, wide }));
+        return found(Ok(None));
     }
     if !bytes.is_power_of_two() || address & bytes.wrapping_sub(1) != 0 {
-        return Err(malformed);
+        return found(Err(malformed));
     }
-    Ok(Some(Found { info: Some(BarInfo { index, kind, prefetchable, address, size: bytes }), wide }))
+    found(Ok(Some(BarInfo { index, kind, prefetchable, address, size: bytes })))
 }
 
 /// A 32-bit mask as if the BAR had 64 bits.
@@ -140,10 +148,10 @@ fn ones_above(mask: u32) -> u64 {
     0xffff_ffff_0000_0000 | u64::from(mask)
 }
 
-/// What a register holds, and which bits of it can be set.
-fn size<A: ConfigAccess>(access: &A, function: FunctionAddress, at: u16) -> (u32, u32) {
+/// What a register holds, and what it reads when `ones` are written.
+pub(crate) fn size<A: ConfigAccess>(access: &A, function: FunctionAddress, at: u16, ones: u32) -> (u32, u32) {
     let value = access.read32(function, at);
-    access.write32(function, at, u32::MAX);
+    access.write32(function, at, ones);
     let mask = access.read32(function, at);
     access.write32(function, at, value);
     (value, mask)
@@ -153,14 +161,37 @@ fn register(index: u8) -> u16 {
     BAR0.saturating_add(u16::from(index).saturating_mul(4))
 }
 
-/// Gives a BAR its address. Decoding must be off.
-pub(crate) fn assign<A: ConfigAccess>(access: &A, function: FunctionAddress, bar: &BarInfo, address: u64) {
-    let [a, b, c, d, e, f, g, h] = address.to_le_bytes();
-    let at = register(bar.index);
-    access.write32(function, at, u32::from_le_bytes([a, b, c, d]));
-    if bar.kind == BarKind::Memory64 {
-        access.write32(function, at.saturating_add(4), u32::from_le_bytes([e, f, g, h]));
+/// Gives a BAR its address, or takes it away again if the BAR does not keep it; answers which.
+///
+/// A device does not decode afterwards. A bridge does as before: whatever is behind it depends on that.
+pub(crate) fn assign<A: ConfigAccess>(access: &A, function: &Function, bar: &BarInfo, address: u64) -> bool {
+    let place = function.address;
+    let before = command(access, place);
+    set_command(access, place, before & !COMMAND_DECODE);
+    let kept = put(access, place, bar, address);
+    if !kept {
+        put(access, place, bar, 0);
     }
+    if function.header == Header::Bridge {
+        set_command(access, place, before);
+    }
+    kept
+}
+
+/// Writes the address of a BAR; answers whether it reads back.
+fn put<A: ConfigAccess>(access: &A, function: FunctionAddress, bar: &BarInfo, address: u64) -> bool {
+    let [a, b, c, d, e, f, g, h] = address.to_le_bytes();
+    let (low, high) = (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
+    let at = register(bar.index);
+    access.write32(function, at, low);
+    let flags = if bar.kind == BarKind::Io { 3 } else { 0xf };
+    let low_kept = access.read32(function, at) & !flags == low;
+    if bar.kind != BarKind::Memory64 {
+        return low_kept;
+    }
+    let at = at.saturating_add(4);
+    access.write32(function, at, high);
+    low_kept && access.read32(function, at) == high
 }
 
 #[cfg(test)]
@@ -207,6 +238,10 @@ mod tests {
         assert_eq!(first(4, 0, 8, 0xffff_fff8), info(BarKind::Memory64, false, 8 << 32, 8 << 32));
         assert_eq!(first(0xc041, 0xffff_ffc0, 0, 0), info(BarKind::Io, false, 0xc040, 0x40));
         assert_eq!(first(0x1001, 0xff80, 0, 0), info(BarKind::Io, false, 0x1000, 0x80));
+        // No bit of the address can be set: not implemented, whatever the low bits say.
+        assert_eq!(first(1, 0, 0, 0), None);
+        assert_eq!(first(3, 0, 0, 0), None);
+        assert_eq!(first(8, 0, 0, 0), None);
     }
 
     #[test]
@@ -227,6 +262,26 @@ mod tests {
         assert_eq!(sized(6, 0xffff_f000, 0, 0), Err(malformed)); // reserved type
         assert_eq!(sized(0, 0xf0f0_f000, 0, 0), Err(malformed)); // size is no power of two
         assert_eq!(sized(4, 0xffff_f000, 0, 0), Err(malformed)); // upper half without bits
+    }
+
+    #[test]
+    fn a_malformed_bar_hides_no_other() {
+        let machine = Machine::new();
+        let address = machine.add(0, 1, 0);
+        machine.set_register(address, 0x10, 0xfe00_0000, 0xffff_f000);
+        machine.set_register(address, 0x14, 6, 0xffff_f000);
+        machine.set_register(address, 0x18, 4, 0xf0f0_f000); // 64 bits: 0x1c is its upper half
+        machine.set_register(address, 0x1c, 0, u32::MAX);
+        machine.set_register(address, 0x20, 0xfe10_0000, 0xffff_f000);
+        let function = Function::read(&machine, address).unwrap();
+        let (found, error) = bars_and_error(&machine, &function);
+        assert_eq!(
+            found.map(|bar| bar.map(|bar| bar.address)).map(Option::unwrap_or_default),
+            [0xfe00_0000, 0, 0, 0, 0xfe10_0000, 0]
+        );
+        let malformed = PciError::MalformedBar { function: address, bar: 1 };
+        assert_eq!(error, Some(malformed));
+        assert_eq!(bars(&machine, &function), Err(malformed));
     }
 
     #[test]

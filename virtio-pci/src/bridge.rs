@@ -20,6 +20,7 @@ pub(crate) enum Opening {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct OpenWindow {
     pub(crate) kind: BarKind,
+    pub(crate) start: u64,
     /// One past its last address.
     pub(crate) end: u64,
 }
@@ -57,7 +58,7 @@ pub(crate) fn has_prefetch64<A: ConfigAccess>(access: &A, bridge: FunctionAddres
 pub(crate) fn openings<A: ConfigAccess>(access: &A, bridge: FunctionAddress) -> [Option<OpenWindow>; 3] {
     let opened = |kind, base: u64, limit: u64, granule: u64| {
         let closed = base > limit || (base == 0 && limit == 0);
-        (!closed).then(|| OpenWindow { kind, end: limit.saturating_add(granule) })
+        (!closed).then(|| OpenWindow { kind, start: base, end: limit.saturating_add(granule) })
     };
     let [io_base, io_limit, ..] = access.read32(bridge, IO_WINDOW).to_le_bytes();
     let (io_base_upper, io_limit_upper) = pair(access, bridge, IO_UPPER);

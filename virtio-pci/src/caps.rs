@@ -101,6 +101,12 @@ pub fn find<F: Fn(u16) -> u32>(
     capabilities(read).find(|found| found.structure == structure && usable(found))
 }
 
+/// Where the first capability of any kind with this PCI id is.
+pub(crate) fn find_id<F: Fn(u16) -> u32>(read: F, wanted: u8) -> Option<u16> {
+    let mut list = capabilities(read);
+    core::iter::from_fn(|| list.entry()).find(|(_, [id, ..])| *id == wanted).map(|(at, _)| at)
+}
+
 /// Iterator of [`capabilities`].
 pub struct Capabilities<F> {
     read: F,
@@ -117,19 +123,28 @@ impl<F> fmt::Debug for Capabilities<F> {
     }
 }
 
+impl<F: Fn(u16) -> u32> Capabilities<F> {
+    /// The next entry of the list, whatever it is: where it is, and its first register.
+    fn entry(&mut self) -> Option<(u16, [u8; 4])> {
+        // The low two bits of a pointer are reserved.
+        let at = u16::from(self.next & !3);
+        if at < FIRST {
+            return None;
+        }
+        self.left = self.left.checked_sub(1)?;
+        let head = (self.read)(at).to_le_bytes();
+        let [_, next, ..] = head;
+        self.next = next;
+        Some((at, head))
+    }
+}
+
 impl<F: Fn(u16) -> u32> Iterator for Capabilities<F> {
     type Item = Capability;
 
     fn next(&mut self) -> Option<Capability> {
         loop {
-            // The low two bits of a pointer are reserved.
-            let at = u16::from(self.next & !3);
-            if at < FIRST {
-                return None;
-            }
-            self.left = self.left.checked_sub(1)?;
-            let [id, next, len, cfg_type] = (self.read)(at).to_le_bytes();
-            self.next = next;
+            let (at, [id, _, len, cfg_type]) = self.entry()?;
             if id == VENDOR_SPECIFIC {
                 if let Some(found) = parse(&self.read, at, len, cfg_type) {
                     return Some(found);

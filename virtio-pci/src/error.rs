@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use virtio_core::HalError;
+use virtio_core::{HalError, Incompatible};
 
 use crate::FunctionAddress;
 use crate::caps::Structure;
@@ -45,6 +45,8 @@ pub enum PciError {
     RegionMisaligned(Structure),
     /// The function does not decode its memory BARs although told to.
     DecodeRefused,
+    /// The function does not switch MSI-X off although told to: its ISR status would stay silent.
+    MsixRefused,
     /// A BAR breaks the format: a reserved type, a size that is no power of two, a 64-bit BAR without an upper half.
     MalformedBar {
         /// The function.
@@ -79,6 +81,13 @@ pub enum PciError {
         /// Its size in bytes.
         size: u64,
     },
+    /// A BAR does not keep the address that was written to it. It has none again.
+    BarRefused {
+        /// The function.
+        function: FunctionAddress,
+        /// The BAR.
+        bar: u8,
+    },
     /// A BAR without an address lies behind a bridge whose windows the firmware has set: they are not moved.
     BehindFixedBridge {
         /// The function.
@@ -92,6 +101,8 @@ pub enum PciError {
     TooManyBuses(FunctionAddress),
     /// Bridges are nested deeper than 16.
     TooDeep(FunctionAddress),
+    /// The device cannot be served: [`Incompatible::RegistersTooShort`] if less of a BAR was mapped than asked for.
+    Incompatible(Incompatible),
     /// The platform could not map a BAR.
     Platform(HalError),
 }
@@ -113,6 +124,7 @@ impl fmt::Display for PciError {
             Self::RegionTooShort { structure, len } => write!(f, "the {structure} has only {len} bytes"),
             Self::RegionMisaligned(structure) => write!(f, "the {structure} is not aligned"),
             Self::DecodeRefused => f.write_str("the function does not enable its memory BARs"),
+            Self::MsixRefused => f.write_str("the function does not switch MSI-X off"),
             Self::MalformedBar { function, bar } => write!(f, "BAR {bar} of {function} is malformed"),
             Self::BarUnassigned { function, bar } => write!(f, "BAR {bar} of {function} has no address"),
             Self::BarOutsideWindow { function, bar, address, size } => {
@@ -124,12 +136,16 @@ impl fmt::Display for PciError {
             Self::NoRoom { function, bar, size } => {
                 write!(f, "no window has room for BAR {bar} of {function} ({size:#x} bytes)")
             }
+            Self::BarRefused { function, bar } => {
+                write!(f, "BAR {bar} of {function} does not keep its address")
+            }
             Self::BehindFixedBridge { function, bar } => {
                 write!(f, "BAR {bar} of {function} has no address, and firmware has set the bridge above it")
             }
             Self::BridgeWindowRefused(function) => write!(f, "bridge {function} does not keep its window"),
             Self::TooManyBuses(function) => write!(f, "no bus number is left for bridge {function}"),
             Self::TooDeep(function) => write!(f, "bridge {function} is nested too deep"),
+            Self::Incompatible(what) => write!(f, "the device is incompatible: {what}"),
             Self::Platform(error) => write!(f, "the platform failed: {error}"),
         }
     }
@@ -138,9 +154,16 @@ impl fmt::Display for PciError {
 impl core::error::Error for PciError {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
+            Self::Incompatible(what) => Some(what),
             Self::Platform(error) => Some(error),
             _ => None,
         }
+    }
+}
+
+impl From<Incompatible> for PciError {
+    fn from(what: Incompatible) -> Self {
+        Self::Incompatible(what)
     }
 }
 

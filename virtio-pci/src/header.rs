@@ -7,6 +7,8 @@ pub(crate) const COMMAND_STATUS: u16 = 0x04;
 pub(crate) const CLASS_REVISION: u16 = 0x08;
 pub(crate) const HEADER_TYPE: u16 = 0x0c;
 pub(crate) const BAR0: u16 = 0x10;
+/// Devices: expansion ROM.
+pub(crate) const ROM: u16 = 0x30;
 pub(crate) const CAPABILITIES: u16 = 0x34;
 
 /// Bridges: primary, secondary, subordinate bus, secondary latency timer.
@@ -21,13 +23,19 @@ pub(crate) const PREFETCH_BASE_UPPER: u16 = 0x28;
 pub(crate) const PREFETCH_LIMIT_UPPER: u16 = 0x2c;
 /// Bridges: upper halves of I/O base and limit.
 pub(crate) const IO_UPPER: u16 = 0x30;
+/// Bridges: expansion ROM.
+pub(crate) const BRIDGE_ROM: u16 = 0x38;
 
 /// Command: the function answers in its I/O BARs; a bridge forwards I/O.
 pub(crate) const COMMAND_IO: u32 = 1;
 /// Command: the function answers in its memory BARs; a bridge forwards memory accesses.
 pub(crate) const COMMAND_MEMORY: u32 = 2;
+/// Command: both of these.
+pub(crate) const COMMAND_DECODE: u32 = COMMAND_IO | COMMAND_MEMORY;
 /// Command: the function may access memory itself; a bridge forwards such accesses.
 pub(crate) const COMMAND_MASTER: u32 = 4;
+/// Command: the function must not assert its INTx line.
+pub(crate) const COMMAND_INTX_DISABLE: u32 = 1 << 10;
 /// Status (upper half of the same register): there is a capability list.
 pub(crate) const STATUS_CAPABILITIES: u32 = 1 << 20;
 
@@ -45,11 +53,30 @@ pub(crate) fn set_command<A: ConfigAccess>(access: &A, function: FunctionAddress
 
 /// Sets bits of the command register; answers whether they read back as set.
 pub(crate) fn enable<A: ConfigAccess>(access: &A, function: FunctionAddress, bits: u32) -> bool {
+    change(access, function, bits, 0)
+}
+
+/// Sets some bits of the command register and clears others; answers whether the former read back as set.
+pub(crate) fn change<A: ConfigAccess>(access: &A, function: FunctionAddress, set: u32, clear: u32) -> bool {
     let before = command(access, function);
-    if before & bits != bits {
-        set_command(access, function, before | bits);
+    let after = before & !clear | set;
+    if after != before {
+        set_command(access, function, after);
     }
-    command(access, function) & bits == bits
+    command(access, function) & set == set
+}
+
+/// Does something while the function decodes neither ports nor memory, and puts the command register back.
+pub(crate) fn undecoded<A: ConfigAccess, T>(
+    access: &A,
+    function: FunctionAddress,
+    work: impl FnOnce() -> T,
+) -> T {
+    let before = command(access, function);
+    set_command(access, function, before & !COMMAND_DECODE);
+    let answer = work();
+    set_command(access, function, before);
+    answer
 }
 
 /// The buses of a bridge: primary, secondary, subordinate.

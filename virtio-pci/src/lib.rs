@@ -16,9 +16,22 @@
 //!   with the [`Windows`] of the host bridge from the device tree's `ranges`.
 //! * [`PciTransport`] is the [`Transport`](virtio_core::Transport) that a device driver takes. It serves the modern interface,
 //!   of modern and transitional devices; a device with the legacy interface alone is refused by name
-//!   ([`PciError::LegacyOnly`]). Interrupts are INTx, or none.
+//!   ([`PciError::LegacyOnly`]). Interrupts are INTx, or none: see [below](#interrupts).
 //!
 //! This crate has no unsafe code, needs no heap and does not panic, whatever a function or a bridge answers.
+//!
+//! # Interrupts
+//!
+//! A device signals by its INTx line, or the kernel polls. MSI-X is not used: if firmware or a kernel before this one
+//! left it on, the constructors of [`PciTransport`] switch it off ([`PciError::MsixRefused`] if it stays on), for with
+//! MSI-X a device may leave its ISR status alone (VIRTIO 1.4 §4.1.4.5). Nothing else of the MSI-X capability and its
+//! table is touched.
+//!
+//! The command register's Interrupt Disable bit is cleared when the first queue is enabled, that is after the reset, and
+//! not earlier: what a device had to say before is of no interest. It is never set. So a device in use may assert its
+//! line; a kernel that polls leaves the line masked at its interrupt controller, or sets the bit through its own
+//! [`ConfigAccess`] once the driver is up. Which interrupt the line is, only the platform knows (a device tree's
+//! `interrupt-map`, ACPI's `_PRT`).
 //!
 //! # Example
 //!
@@ -60,9 +73,11 @@ mod error;
 mod function;
 mod header;
 mod locate;
+mod msix;
 mod notify;
 mod number;
 mod regs;
+mod rom;
 mod transport;
 mod walk;
 mod window;

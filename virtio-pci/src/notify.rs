@@ -1,6 +1,5 @@
 //! Doorbells (VIRTIO 1.4 §4.1.4.4): computed and checked once for each queue, then one write each.
 
-use virtio_core::HalError;
 use virtio_core::regs::Registers;
 use virtio_core::transport::{Doorbell, DoorbellWidth};
 
@@ -11,6 +10,10 @@ use crate::regs::{NUM_QUEUES, QUEUE_NOTIFY_OFF, QUEUE_SELECT};
 const WIDTH: u64 = 2;
 /// Queues whose doorbells are looked up before mapping. A device with more has said something absurd.
 const MAX_QUEUES: u16 = 4096;
+/// Mapped in any case, if the structure is that long: a page is what a mapping takes.
+const LEAST: u64 = 4096;
+/// Mapped at most, whatever the device says: a page for each of so many queues.
+const MOST: u64 = 16 << 20;
 
 /// The notification structure.
 #[derive(Debug)]
@@ -26,22 +29,23 @@ pub(crate) struct Notifications<R> {
 impl<R: Registers> Notifications<R> {
     /// Maps as much of the structure as the doorbells of the device's queues take: with a page for each queue a device
     /// may offer megabytes and use two pages of them.
-    pub(crate) fn new(
+    pub(crate) fn new<E>(
         common: &R,
         whole: Range,
         multiplier: u32,
-        map: impl FnOnce(Range) -> Result<R, HalError>,
-    ) -> Result<Self, HalError> {
-        let mut needed = WIDTH;
+        map: impl FnOnce(Range) -> Result<R, E>,
+    ) -> Result<Self, E> {
+        let most = whole.len.min(MOST);
+        let mut needed = most.min(LEAST);
         for queue in 0..NUM_QUEUES.read(common).min(MAX_QUEUES) {
             QUEUE_SELECT.write(common, queue);
             let end = start(QUEUE_NOTIFY_OFF.read(common), multiplier).saturating_add(WIDTH);
             // A doorbell outside is refused when its queue is enabled, and must not make the mapping longer.
-            if end <= whole.len {
+            if end <= most {
                 needed = needed.max(end);
             }
         }
-        let range = Range { len: needed.min(whole.len), ..whole };
+        let range = Range { len: needed, ..whole };
         Ok(Self { regs: map(range)?, skip: range.skip, len: range.len, multiplier })
     }
 

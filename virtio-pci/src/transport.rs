@@ -7,8 +7,11 @@ use virtio_core::{
     DeviceId, Error, Hal, HalError, Incompatible, MmioKind, PhysAddr, QueueIndex, Status, Transport,
 };
 
-use crate::header::{COMMAND_MASTER, COMMAND_MEMORY, command, enable, set_command};
+use crate::header::{
+    COMMAND_INTX_DISABLE, COMMAND_MASTER, COMMAND_MEMORY, change, command, enable, set_command,
+};
 use crate::locate::{Layout, Range, locate};
+use crate::msix;
 use crate::notify::Notifications;
 use crate::regs::{
     CONFIG_GENERATION, DEVICE_FEATURE, DEVICE_FEATURE_SELECT, DEVICE_STATUS, DRIVER_FEATURE,
@@ -44,6 +47,9 @@ impl<H: Hal + Clone, A: ConfigAccess> PciTransport<Mapped<H>, A> {
     /// [`PciTransport::in_windows`] for the rest. The Hal is asked for ranges that are aligned to 4 bytes and no more;
     /// several may lie in one page.
     ///
+    /// The BARs are sized, and sizing switches decoding off for a moment: the function must not be in use. An MSI-X enable
+    /// that someone left is cleared: see [the crate](crate#interrupts).
+    ///
     /// # Errors
     /// [`PciError`]. The function is left as it was, with memory decoding perhaps switched on.
     pub fn new(hal: H, access: A, function: FunctionAddress) -> Result<Self, PciError> {
@@ -76,7 +82,7 @@ impl<R: Registers, A: ConfigAccess> PciTransport<R, A> {
     /// The device itself is not touched but for its queue selector, which is moved to learn where the doorbells are.
     ///
     /// # Errors
-    /// As for [`PciTransport::in_windows`].
+    /// [`Incompatible::RegistersTooShort`] if a block is shorter than was asked for, else as for [`PciTransport::in_windows`].
     pub fn with_mapper(
         access: A,
         function: FunctionAddress,
@@ -90,10 +96,11 @@ impl<R: Registers, A: ConfigAccess> PciTransport<R, A> {
         if !enable(&access, function, COMMAND_MEMORY) {
             return Err(PciError::DecodeRefused);
         }
-        let mut map = |range: Range| {
+        let mut map = |range: Range| -> Result<R, PciError> {
             let len = usize::try_from(range.len).ok().and_then(|len| len.checked_add(range.skip));
             let len = len.and_then(|len| len.checked_next_multiple_of(4)).ok_or(HalError::CannotMap)?;
-            map(range.base, len)
+            let regs = map(range.base, len)?;
+            if regs.len() < len { Err(Incompatible::RegistersTooShort.into()) } else { Ok(regs) }
         };
         let common = map(common)?;
         let isr_offset = isr.skip;
@@ -101,6 +108,10 @@ impl<R: Registers, A: ConfigAccess> PciTransport<R, A> {
         let device_len = device.and_then(|range| usize::try_from(range.len).ok()).unwrap_or(0);
         let device = device.map(&mut map).transpose()?;
         let notify = Notifications::new(&common, notify, notify_multiplier, &mut map)?;
+        // With MSI-X on, the device would say nothing in the ISR status.
+        if !msix::turn_off(&access, function) {
+            return Err(PciError::MsixRefused);
+        }
         Ok(Self { common, notify, isr, isr_offset, device, device_len, access, function, device_id })
     }
 
@@ -172,6 +183,11 @@ impl<R: Registers, A: ConfigAccess> Transport for PciTransport<R, A> {
             .notify
             .doorbell(QUEUE_NOTIFY_OFF.read(common))
             .ok_or(Incompatible::DoorbellOutside(queue))?;
+        // Only now may the device access memory and assert its interrupt: it has been reset. Earlier, a device that someone
+        // else left running with bus mastering off (a kernel before this one) would have been let loose on its old rings.
+        if !change(&self.access, self.function, COMMAND_MASTER, COMMAND_INTX_DISABLE) {
+            return Err(Incompatible::BusMasteringRefused.into());
+        }
         QUEUE_SIZE.write(common, rings.size);
         QUEUE_MSIX_VECTOR.write(common, NO_VECTOR);
         for (low, high, address) in [
@@ -183,9 +199,6 @@ impl<R: Registers, A: ConfigAccess> Transport for PciTransport<R, A> {
             low.write(common, low_half);
             high.write(common, high_half);
         }
-        // Only now may the device access memory: it has been reset. Earlier, a device that someone else left running
-        // with bus mastering off (a kernel before this one) would have been let loose on its old rings.
-        enable(&self.access, self.function, COMMAND_MASTER);
         // The device may look at the rings from now on: what they hold must be there first.
         common.memory_before_register();
         QUEUE_ENABLE.write(common, 1);

@@ -15,61 +15,59 @@
 //! ```
 //!
 //! The whole kernel side, if *virtual = physical + offset* holds for your page frames and registers, as it does with an
-//! identity map (offset 0). For any other kernel implement [`Hal`]: four methods.
+//! identity map (offset 0). `kernel::…` stands for what you have. For any other kernel implement [`Hal`]: four methods.
 //!
 //! ```
 //! # mod kernel {
 //! #     pub const OFFSET: u64 = 0xffff_8000_0000_0000;
 //! #     pub fn alloc_frames(_: usize) -> Option<u64> { None }
 //! #     pub fn free_frames(_: u64, _: usize) {}
-//! #     pub fn uptime() -> Option<core::time::Duration> { None }
 //! # }
 //! use core::num::NonZeroUsize;
 //! use virtio::{Frames, OffsetHal, PhysAddr};
 //!
 //! #[derive(Clone, Copy)]
 //! struct Pages;
-//!
 //! // SAFETY: the kernel's allocator hands out free, contiguous frames of RAM.
 //! unsafe impl Frames for Pages {
 //!     fn alloc(&self, count: NonZeroUsize) -> Option<PhysAddr> {
 //!         kernel::alloc_frames(count.get()).map(PhysAddr::new)
 //!     }
 //!     unsafe fn free(&self, first: PhysAddr, count: NonZeroUsize) {
-//!         kernel::free_frames(first.get(), count.get());
+//!         kernel::free_frames(first.get(), count.get())
 //!     }
 //! }
-//!
 //! // SAFETY: this kernel maps RAM at this offset, and the first GiB, where the devices are, as device memory.
-//! let hal = unsafe { OffsetHal::new(kernel::OFFSET, Pages, &[0..0x4000_0000]) }.with_clock(kernel::uptime);
+//! let hal = unsafe { OffsetHal::new(kernel::OFFSET, Pages, &[0..0x4000_0000]) };
+//! // aarch64 has a timer to bound waits with; elsewhere: .with_clock(kernel::uptime) or .with_spin_budget(n)
 //! # let _ = hal;
 //! ```
 //!
-//! Ten lines to a picture, on QEMU's aarch64 `virt` machine (a device tree lists the slots of others; for PCI see
-//! [`pci`]):
+//! Ten lines to a picture, on QEMU's aarch64 `virt` machine started with `-device virtio-gpu-device` (a device tree lists
+//! the slots of other machines; for PCI see [`pci`]):
 //!
 //! ```
-//! # #[cfg(all(feature = "gpu", feature = "mmio"))] mod example {
-//! use virtio::gpu::{Gpu, GpuError, Rect, Rgb};
-//! use virtio::{DeviceId, Hal, PhysAddr, Transport, mmio};
+//! # #[cfg(all(feature = "gpu", feature = "mmio", feature = "embedded-graphics"))] mod example {
+//! use embedded_graphics::mono_font::{MonoTextStyle, ascii::FONT_10X20};
+//! use embedded_graphics::{pixelcolor::Rgb888, prelude::*, text::Text};
+//! use virtio::{DeviceId, PhysAddr, gpu::Gpu, mmio};
 //!
-//! fn picture(hal: impl Hal + Clone + 'static) -> Result<(), GpuError> {
-//!     let slots = mmio::slots(PhysAddr::new(0x0a00_0000), 0x200, 32);
-//!     let mut devices = mmio::probe_all(hal.clone(), slots).filter_map(|(_slot, device)| device.ok()?);
-//!     let Some(device) = devices.find(|device| device.device_id() == DeviceId::GPU) else { return Ok(()) };
-//!     let mut gpu = Gpu::new(device, hal)?;
-//!     let mut screen = gpu.screen()?;
-//!     let mut framebuffer = gpu.framebuffer(&mut screen)?;
-//!     framebuffer.clear(Rgb::new(0, 0, 96))?;
-//!     framebuffer.fill(Rect::new(100, 100, 200, 50), Rgb::WHITE)?;
-//!     framebuffer.flush()?;
-//!     loop {} // the picture stays as long as `gpu` does: dropping it resets the device
-//! }
+//! # fn picture(hal: impl virtio::Hal + Copy + 'static) -> Result<(), Box<dyn core::error::Error>> {
+//! let slots = mmio::slots(PhysAddr::new(0x0a00_0000), 0x200, 32);
+//! let device = mmio::find(hal, slots, DeviceId::GPU)?.expect("QEMU was started with -device virtio-gpu-device");
+//! let mut gpu = Gpu::new(device, hal)?;
+//! let mut screen = gpu.screen()?; // width x height x 4 bytes of contiguous pages: 1000 of them for 1280x800
+//! let mut frame = gpu.framebuffer(&mut screen)?;
+//! let style = MonoTextStyle::new(&FONT_10X20, Rgb888::WHITE);
+//! Text::new("Hello from my kernel", Point::new(100, 100), style).draw(&mut frame)?;
+//! frame.flush()?;
+//! loop {} // the screen lives as long as `gpu` does: dropping it resets the device
+//! # }
 //! # }
 //! ```
 //!
-//! With the feature `embedded-graphics` a framebuffer is a `DrawTarget`: text and shapes come from there. What the keys
-//! mean, and the rest of a small system, is in the example kernels.
+//! What the keys mean, and the rest of a small system, is in the example kernels. To test drivers on your host there is
+//! the crate `virtio-testkit`.
 //!
 //! # Features
 //!
@@ -103,8 +101,3 @@ pub use virtio_input as input;
 pub use virtio_mmio as mmio;
 #[cfg(feature = "pci")]
 pub use virtio_pci as pci;
-
-/// The README's examples compile and run too.
-#[cfg(all(doctest, feature = "mmio", feature = "gpu"))]
-#[doc = include_str!("../../README.md")]
-mod readme {}

@@ -131,7 +131,7 @@ impl RunOptions {
                 },
                 Long("defmt") => options.defmt = true,
                 Long("list") => options.list = true,
-                other => fail!("{}; `cargo xtask help` lists the options", other.unexpected()),
+                other => fail!("{}; `./run.sh --help` lists the options", other.unexpected()),
             }
         }
         options.pair.transport = transport.unwrap_or(options.pair.arch.default_transport());

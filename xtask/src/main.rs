@@ -31,6 +31,7 @@ mod test;
 mod workspace;
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::process::ExitCode;
 
 use arch::Arch;
@@ -62,7 +63,8 @@ fn dispatch(args: &[OsString]) -> Result {
         "miri" => nothing_behind(rest).and_then(|()| miri::verb()),
         "setup" => set_up(rest),
         "help" | "--help" | "-h" => {
-            println!("{}", cli::HELP);
+            // Whoever reads only the beginning closes the pipe.
+            let _ = writeln!(std::io::stdout(), "{}", cli::HELP);
             Ok(())
         }
         other => fail!("there is no verb {other:?}; `cargo xtask help` lists them"),

@@ -66,8 +66,10 @@ pub fn print(out: &mut impl fmt::Write, answer: &Result<Monitor, GpuError>) -> f
         out,
         "edid",
         format_args!(
-            "version {version}.{revision}, {} bytes, {} extension blocks",
-            monitor.bytes, edid.extensions
+            "version {version}.{revision}, {} bytes, {} extension block{}",
+            monitor.bytes,
+            edid.extensions,
+            if edid.extensions == 1 { "" } else { "s" }
         ),
     )
 }

@@ -71,12 +71,14 @@ impl<T: Transport, H: Hal + Clone> Guard<T, H> {
 }
 
 impl<T: Transport, H: Hal> Guard<T, H> {
+    /// The transport, if the device is up.
     pub(super) fn transport(&self) -> Result<&T, Error> {
-        self.transport.as_ref().ok_or(Error::Down)
+        self.transport.as_ref().filter(|_| !matches!(self.phase, Phase::Down(_))).ok_or(Error::Down)
     }
 
     pub(super) fn transport_mut(&mut self) -> Result<&mut T, Error> {
-        self.transport.as_mut().ok_or(Error::Down)
+        let down = matches!(self.phase, Phase::Down(_));
+        self.transport.as_mut().filter(|_| !down).ok_or(Error::Down)
     }
 
     /// All parts at once, if the device is up.

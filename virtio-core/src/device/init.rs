@@ -131,6 +131,7 @@ impl<T: Transport, H: Hal + Clone> Init<T, H, FeaturesOk> {
         // Where the device dictates its size, a power of two below it will not do (VIRTIO 1.4 §4.1.5.1.3).
         let dictated = !transport.dictates_queue_size() || size.get() == max;
         if size.get() < spec.least || !dictated {
+            let max = size.get();
             return Err(Incompatible::QueueTooSmall { queue: spec.index, max, needed: spec.least }.into());
         }
         let setup = Setup {

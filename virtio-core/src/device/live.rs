@@ -104,13 +104,11 @@ impl<T: Transport, H: Hal + Clone> Device<T, H> {
     ///
     /// # Errors
     /// [`Error::Down`]; [`Misbehaved::NeedsReset`] if the device has met an error it cannot recover from
-    /// (VIRTIO 1.4 §2.1.2).
+    /// (VIRTIO 1.4 §2.1.2): it is taken down then.
     pub fn ack_interrupt(&mut self) -> Result<InterruptStatus, Error> {
-        let transport = self.guard.transport()?;
-        let status = transport.ack_interrupt();
-        if status.contains(InterruptStatus::CONFIG) && transport.status().contains(Status::DEVICE_NEEDS_RESET)
-        {
-            return Err(Misbehaved::NeedsReset.into());
+        let status = self.guard.transport()?.ack_interrupt();
+        if status.contains(InterruptStatus::CONFIG) && self.needs_reset() {
+            return self.settle(Err(Misbehaved::NeedsReset.into()));
         }
         Ok(status)
     }
@@ -125,10 +123,15 @@ impl<T: Transport, H: Hal + Clone> Device<T, H> {
     }
 
     /// Sends a request without payload and waits for its answer: `header` is copied, `response` filled. Answers how many
-    /// bytes of it the device wrote.
+    /// bytes of it the device wrote, never more than there is room for: a longer claim is cut.
+    ///
+    /// This is for small requests, which are copied through the queue's own DMA memory, in the lengths that its
+    /// [`QueueSpec`](crate::queue::QueueSpec) has declared. For slices of any length, shared for the request, there is
+    /// [`Device::call`].
     ///
     /// # Errors
-    /// As for [`Port::add`] and [`Port::wait`]. On a timeout or a broken ring the device is taken down.
+    /// As for [`Port::add`] and [`Port::wait`]; [`Misbehaved::NeedsReset`] for a device that does not answer and has set
+    /// that bit. On a timeout or a broken ring the device is taken down.
     pub fn exchange(
         &mut self,
         queue: u16,
@@ -157,7 +160,24 @@ impl<T: Transport, H: Hal + Clone> Device<T, H> {
             port.kick();
             Ok(port.wait_until(token, deadline)?.copy_response(response))
         })();
+        let answer = self.explain(answer);
         self.settle(answer)
+    }
+
+    /// Whether the device asks to be reset.
+    fn needs_reset(&self) -> bool {
+        let status = self.guard.transport().map(Transport::status);
+        status.is_ok_and(|status| status.contains(Status::DEVICE_NEEDS_RESET))
+    }
+
+    /// A device that has said why it does not answer any more is not slow.
+    fn explain<V>(&self, answer: Result<V, Error>) -> Result<V, Error> {
+        match answer {
+            Err(Error::Misbehaved(Misbehaved::Timeout(_))) if self.needs_reset() => {
+                Err(Misbehaved::NeedsReset.into())
+            }
+            other => other,
+        }
     }
 
     /// Takes the device down after an error that it cannot go on from.

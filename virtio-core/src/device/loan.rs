@@ -48,7 +48,7 @@ impl<T: Transport, H: Hal> Drop for Loan<'_, T, H> {
 
 impl<T: Transport, H: Hal + Clone> Device<T, H> {
     /// Sends one request over borrowed slices and waits for it: `readable` for the device to read, then `writable` for it
-    /// to write. Answers how many bytes it wrote.
+    /// to write. Answers how many bytes it wrote, never more than there is room for: a longer claim is cut.
     ///
     /// # Errors
     /// As for [`Port::add`](crate::queue::Port::add). On a timeout or a broken ring the device is reset before this

@@ -36,7 +36,8 @@ pub struct Attachment<B> {
 
 impl<B> Attachment<B> {
     /// Its number on its device: from 1, never given twice. A front-end that names what it attaches by this number cannot
-    /// mix up tokens, not even those of two devices.
+    /// mix up the tokens of one device, nor those of two that live at the same time in one domain. A token that has outlived
+    /// its device names nothing; a later device may by chance take it for one of its own of the same type.
     #[must_use]
     pub const fn id(&self) -> u64 {
         self.id

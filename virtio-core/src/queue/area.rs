@@ -50,7 +50,7 @@ impl<H: Hal> Places<H> {
 
     fn part(&self, head: u16, len: usize, direction: Direction) -> Result<SharedPart, Misuse> {
         if len > self.room {
-            return Err(Misuse::BufferTooLong);
+            return Err(Misuse::NoRoomDeclared);
         }
         Ok(SharedPart::direct(self.region.device_at(self.offset(head)), len, direction))
     }
@@ -83,7 +83,7 @@ impl<H: Hal> RequestArea<H> {
 
     /// Copies `header` into the place of `head`. Only for a head that is not in flight.
     pub(super) fn put_header(&mut self, head: u16, header: &[u8]) -> Result<SharedPart, Misuse> {
-        let places = self.headers.as_ref().ok_or(Misuse::BufferTooLong)?;
+        let places = self.headers.as_ref().ok_or(Misuse::NoRoomDeclared)?;
         let part = places.part(head, header.len(), Direction::ToDevice)?;
         // SAFETY: Area In Place: the place has room for the header (`part` has checked) and nobody else uses it.
         unsafe { places.place(head).copy_from_nonoverlapping(NonNull::from(header).cast(), header.len()) };
@@ -92,7 +92,7 @@ impl<H: Hal> RequestArea<H> {
 
     /// The place for a response of `len` bytes to the request of `head`.
     pub(super) fn response(&self, head: u16, len: usize) -> Result<SharedPart, Misuse> {
-        let places = self.responses.as_ref().ok_or(Misuse::BufferTooLong)?;
+        let places = self.responses.as_ref().ok_or(Misuse::NoRoomDeclared)?;
         places.part(head, len, Direction::FromDevice)
     }
 

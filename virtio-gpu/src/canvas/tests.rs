@@ -106,6 +106,33 @@ fn too_few_colours_end_the_drawing() {
 }
 
 #[test]
+fn where_nothing_lies_inside_no_colour_is_taken() {
+    let low = -i64::from(u32::MAX);
+    for (x, y, width, height) in [
+        (0, low, 0, u32::MAX),
+        (0, -(1 << 28), 0, u32::MAX),
+        (0, low, 3, u32::MAX),
+        (6, -(1 << 28), 3, u32::MAX),
+        (-3, -(1 << 28), 3, u32::MAX),
+        (0, 5, 3, u32::MAX),
+        (0, 0, 3, 0),
+    ] {
+        let mut taken = 0_u32;
+        let colors = core::iter::repeat_with(|| {
+            taken += 1;
+            RED
+        });
+        let (set, damage) = drawn(|canvas| canvas.fill_with(x, y, width, height, colors));
+        assert_eq!((set, damage, taken), (Vec::new(), None, 0), "{x},{y} {width}x{height}");
+    }
+    // Rows without colours and without a width are not counted either: this would be 2³² of them.
+    for row in (0..100).map(|row| low + row) {
+        let (set, _) = drawn(|canvas| canvas.fill_with(0, row, 0, u32::MAX, []));
+        assert_eq!(set, Vec::new());
+    }
+}
+
+#[test]
 fn extreme_places_draw_nothing() {
     for (x, y) in [(i64::MIN, i64::MIN), (i64::MAX, i64::MAX), (i64::MIN, 0), (i64::MAX, 0), (0, i64::MAX)] {
         let (set, damage) = drawn(|canvas| canvas.fill_with(x, y, 3, 3, core::iter::repeat_n(RED, 9)));

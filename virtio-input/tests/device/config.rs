@@ -83,4 +83,30 @@ fn a_space_that_changes_meanwhile_is_read_again() {
     device.unsettle_config(u32::MAX);
     let unstable = virtio_core::Misbehaved::ConfigUnstable;
     assert_eq!(input.name(), Err(InputError::Core(unstable.into())));
+    assert_eq!(device.config().first(), Some(&0), "the window points at nothing all the same");
+    device.unsettle_config(0);
+    assert_eq!(input.name().unwrap().as_str(), "Test Keyboard");
+}
+
+#[test]
+fn a_space_that_is_too_small_is_named_and_the_window_left() {
+    let hal = TestHal::new();
+    // The device shows a name that its space has no room for.
+    let device = builder(8, |_, _| None)
+        .config(vec![0; 10])
+        .on_config_write(|space, _, _| space[2] = if space[0] == 0 { 0 } else { 8 })
+        .build(&hal);
+    let mut input = drive(&device, &hal);
+    let small = virtio_core::Incompatible::ConfigTooSmall { offset: 10, len: 1 };
+    assert_eq!(input.name(), Err(InputError::Core(small.into())));
+    assert_eq!(device.config().first_chunk::<3>(), Some(&[0, 0, 0]));
+}
+
+#[test]
+fn names_command_no_terminal() {
+    let hal = TestHal::new();
+    let evil = |select, _| if select == 1 { honest(*b"\x1b[2J\x1b]0;x\x07kbd\r\n") } else { None };
+    let device = builder(8, evil).build(&hal);
+    let mut input = drive(&device, &hal);
+    assert_eq!(input.name().unwrap().to_string(), "?[2J?]0;x?kbd??");
 }

@@ -97,6 +97,16 @@ fn configuration_accesses_have_the_width_asked_for() {
 }
 
 #[test]
+fn a_device_that_is_gone_does_not_look_reset() {
+    let bench = Bench::device(2, 16);
+    let transport = transport(&bench);
+    for (register, empty) in [(0, true), (0x100, false), (u32::MAX, false)] {
+        bench.set(0x070, register);
+        assert_eq!(transport.status().is_empty(), empty, "{register:#x}");
+    }
+}
+
+#[test]
 fn configuration_accesses_outside_or_askew_touch_nothing() {
     let bench = Bench::device(2, 16);
     let mut transport = transport(&bench);

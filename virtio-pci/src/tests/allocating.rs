@@ -6,25 +6,25 @@ use super::machine::{Machine, Node};
 use crate::{BarAllocator, Function, FunctionAddress, PciError, Window, Windows, bars, number_buses};
 
 /// The windows of QEMU's riscv64 `virt` machine.
-const VIRT: Windows = Windows {
+pub(super) const VIRT: Windows = Windows {
     io: Some(Window { bus: 0, cpu: PhysAddr::new(0x300_0000), len: 0x1_0000 }),
     mem32: Some(Window::identity(0x4000_0000, 0x4000_0000)),
     mem64: Some(Window::identity(0x4_0000_0000, 0x4_0000_0000)),
 };
-const MEMORY: u32 = 0;
-const MEMORY64: u32 = 4;
+pub(super) const MEMORY: u32 = 0;
+pub(super) const MEMORY64: u32 = 4;
 const PREFETCH64: u32 = 0xc;
-const PORTS: u32 = 1;
+pub(super) const PORTS: u32 = 1;
 
 /// Gives a function a BAR without an address.
-fn bar(machine: &Machine, node: Node, index: u16, flags: u32, size: u32) {
+pub(super) fn bar(machine: &Machine, node: Node, index: u16, flags: u32, size: u32) {
     machine.set_node(node, 0x10 + 4 * index, flags, size.wrapping_neg());
-    if flags & 4 != 0 {
+    if flags & 7 == 4 {
         machine.set_node(node, 0x14 + 4 * index, 0, u32::MAX);
     }
 }
 
-fn address_of(machine: &Machine, function: FunctionAddress, index: usize) -> u64 {
+pub(super) fn address_of(machine: &Machine, function: FunctionAddress, index: usize) -> u64 {
     let function = Function::read(machine, function).unwrap();
     bars(machine, &function).unwrap()[index].unwrap().address
 }

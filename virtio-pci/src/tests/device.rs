@@ -75,6 +75,11 @@ impl core::fmt::Debug for View<'_> {
 }
 
 impl View<'_> {
+    /// The same registers, said to reach further.
+    pub(super) fn said_to_be(self, len: usize) -> Self {
+        Self { len, ..self }
+    }
+
     fn at(&self, offset: usize, width: usize) -> usize {
         assert!(offset % width == 0 && offset + width <= self.len, "{self:?}: {offset:#x}+{width}");
         self.start + offset

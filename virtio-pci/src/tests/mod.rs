@@ -3,6 +3,7 @@
 mod allocating;
 pub(crate) mod bench;
 mod device;
+mod in_use;
 pub(crate) mod machine;
 mod opening;
 mod queues;

@@ -2,7 +2,7 @@
 
 use alloc::string::ToString;
 
-use virtio_core::{DeviceId, HalError, Transport};
+use virtio_core::{DeviceId, HalError, Incompatible, Transport};
 
 use super::bench::{Read, Write};
 use super::device::{DEVICE, Device, ISR, NOTIFY};
@@ -20,8 +20,8 @@ fn only_what_is_needed_is_mapped() {
     assert_eq!(transport.info().to_string(), "virtio-pci modern");
     assert!(!transport.is_legacy());
     assert_eq!(transport.function(), gpu);
-    // Two doorbells, 4 bytes apart.
-    assert_eq!(device.maps.take(), [(0, 0x40), (ISR, 4), (DEVICE, 0x1000), (NOTIFY, 8)]);
+    // Two doorbells, 4 bytes apart, lie in one page.
+    assert_eq!(device.maps.take(), [(0, 0x40), (ISR, 4), (DEVICE, 0x1000), (NOTIFY, 0x1000)]);
     // The device itself was asked for its doorbells only.
     let asked = [Read(0x12, 2), Write(0x16, 2, 0), Read(0x1e, 2), Write(0x16, 2, 1), Read(0x1e, 2)];
     assert_eq!(device.take(), asked);
@@ -36,6 +36,44 @@ fn an_absurd_number_of_queues_is_bounded() {
     let device = Device::new(&[0; 0xffff]);
     device.open(&machine, gpu, None).unwrap();
     assert_eq!(device.take().len(), 1 + 2 * 4096);
+}
+
+/// What is asked for of an 8 GiB BAR whose last 4 GiB are doorbells, 64 KiB for each queue.
+fn doorbells_asked_for(notify_offs: &[u16]) -> usize {
+    let machine = Machine::new();
+    let gpu = machine.add_gpu(0, 1);
+    machine.set_register(gpu, 0x20, 0xc, 0);
+    machine.set_register(gpu, 0x24, 2, 0xffff_fffe);
+    machine.set(gpu, 0x7c, u32::MAX - 0x3fff);
+    machine.set(gpu, 0x80, 0x1_0000);
+    let device = Device::new(notify_offs);
+    let mut last = 0;
+    let answer = PciTransport::with_mapper(&machine, gpu, None, |address, len| {
+        last = len;
+        device.map(0x2_0000_0000, address, len.min(0x1000)).map(|view| view.said_to_be(len))
+    });
+    answer.unwrap();
+    last
+}
+
+#[test]
+fn doorbells_are_mapped_as_far_as_they_go_within_bounds() {
+    assert_eq!(doorbells_asked_for(&[0, 0]), 0x1000);
+    assert_eq!(doorbells_asked_for(&[0, 1]), 0x1_0004); // in whole registers
+    assert_eq!(doorbells_asked_for(&[0, 0xff]), 0xff_0004);
+    // From 16 MiB on they are refused when the queue is enabled.
+    assert_eq!(doorbells_asked_for(&[0, 1, 0x100]), 0x1_0004);
+    assert_eq!(doorbells_asked_for(&[0, 0xfffe]), 0x1000);
+}
+
+#[test]
+fn a_structure_shorter_than_a_page_is_mapped_whole() {
+    let machine = Machine::new();
+    let gpu = machine.add_gpu(0, 1);
+    machine.set(gpu, 0x7c, 0x80);
+    let device = Device::new(&[0, 1]);
+    device.open(&machine, gpu, None).unwrap();
+    assert_eq!(device.maps.take().last(), Some(&(NOTIFY, 0x80)));
 }
 
 #[test]
@@ -204,6 +242,49 @@ fn a_mapping_that_fails_keeps_the_platforms_error() {
         });
         assert_eq!(answer.unwrap_err(), PciError::Platform(HalError::Other(7)));
     }
+}
+
+#[test]
+fn a_block_shorter_than_asked_for_is_named() {
+    let machine = Machine::new();
+    let gpu = machine.add_gpu(0, 1);
+    let device = Device::new(&[0]);
+    for failing in 0..4 {
+        let mut count = 0;
+        let answer = PciTransport::with_mapper(&machine, gpu, None, |address, len| {
+            let short = if count == failing { 4 } else { 0 };
+            count += 1;
+            device.map(super::device::BAR, address, len - short)
+        });
+        assert_eq!(answer.unwrap_err(), PciError::Incompatible(Incompatible::RegistersTooShort));
+        assert_eq!(count, failing + 1);
+    }
+}
+
+/// A GPU with MSI-X left on, in a register with these writable bits.
+fn with_msix(machine: &Machine, writable: u32) -> FunctionAddress {
+    let gpu = machine.add_gpu(0, 1);
+    machine.set(gpu, 0x34, 0x98);
+    machine.set_register(gpu, 0x98, 0x8002_4011, writable);
+    gpu
+}
+
+#[test]
+fn msix_that_someone_left_on_is_switched_off() {
+    let machine = Machine::new();
+    let gpu = with_msix(&machine, 0xc000_0000);
+    let device = Device::new(&[0]);
+    device.open(&machine, gpu, None).unwrap();
+    assert_eq!(machine.get(gpu, 0x98), 0x0002_4011);
+    assert_eq!(machine.take_writes().last(), Some(&(gpu, 0x98, 0x0002_4011)));
+}
+
+#[test]
+fn msix_that_stays_on_is_named() {
+    let machine = Machine::new();
+    let gpu = with_msix(&machine, 0);
+    let device = Device::new(&[0]);
+    assert_eq!(device.open(&machine, gpu, None).unwrap_err(), PciError::MsixRefused);
 }
 
 #[test]

@@ -68,6 +68,32 @@ fn a_queue_in_order_and_enabled_last() {
 }
 
 #[test]
+fn a_function_that_does_not_become_a_master_learns_no_address() {
+    let device = Device::new(&[0, 5]);
+    with_notify(PLAIN, &device, |transport, machine| {
+        let gpu = crate::FunctionAddress::new(0, 1, 0).unwrap();
+        machine.set_register(gpu, 4, 0x0010_0002, 3);
+        let refused = Err(Error::Incompatible(Incompatible::BusMasteringRefused));
+        assert_eq!(transport.enable_queue(QUEUE, &RINGS), refused);
+        assert_eq!(device.take(), [Read(0x12, 2), Write(0x16, 2, 1), Read(0x1c, 2), Read(0x1e, 2)]);
+        assert_eq!(machine.take_writes(), [(gpu, 4, 6)]);
+    });
+}
+
+#[test]
+fn the_interrupt_line_is_let_go_with_the_first_queue() {
+    let machine = Machine::new();
+    let gpu = machine.add_gpu(0, 1);
+    machine.set_register(gpu, 4, 0x0010_0400, 0x407);
+    let device = Device::new(&[0, 5]);
+    let mut transport = device.open(&machine, gpu, None).unwrap();
+    // Not before the reset.
+    assert_eq!(machine.get(gpu, 4) & 0x407, 0x402);
+    transport.enable_queue(QUEUE, &RINGS).unwrap();
+    assert_eq!(machine.get(gpu, 4) & 0x407, 6);
+}
+
+#[test]
 fn a_kick_is_one_16_bit_write_behind_a_barrier() {
     let device = Device::new(&[0, 5]);
     with_notify(PLAIN, &device, |transport, machine| {
