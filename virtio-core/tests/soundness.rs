@@ -255,3 +255,22 @@ impl Random {
         usize::try_from(self.0 >> 33).unwrap() % limit
     }
 }
+
+#[test]
+fn dma_memory_that_is_lost_with_a_device_is_reported() {
+    type Pages = Writable<Dma<[u8], TestHal, Both>>;
+    let hal = TestHal::new();
+    hal.allow_leaks();
+    let fake = device(8, hold).build(&hal);
+    let mut live = up::<Pages>(&fake, &hal, 8).unwrap();
+    let lent = Dma::zeroed_slice(hal.clone(), 9000).unwrap();
+    let address = lent.paddr();
+    live.port::<Pages>(0).unwrap().submit(Request::new(Writable(lent))).unwrap();
+    let attached: Dma<[u8], TestHal, Both> = Dma::zeroed_slice(hal.clone(), 5000).unwrap();
+    let attached_at = attached.paddr();
+    live.attach(attached).unwrap();
+    fake.set_reset(Reset::Never);
+    drop(live);
+    let pages = |at| hal.leaks().iter().find(|leak| leak.device == at).map(|leak| leak.pages);
+    assert_eq!((pages(address), pages(attached_at)), (Some(3), Some(2)));
+}

@@ -75,16 +75,16 @@ impl<'a> Canvas<'a> {
     }
 
     /// Sets one pixel.
-    pub fn set_pixel(&mut self, x: u32, y: u32, color: Rgb) {
-        if self.put(x, y, color) {
+    pub fn set_pixel(&mut self, x: u32, y: u32, color: impl Into<Rgb>) {
+        if self.put(x, y, color.into()) {
             self.damage.add(Rect::new(x, y, 1, 1));
         }
     }
 
     /// Fills a rectangle.
-    pub fn fill(&mut self, area: Rect, color: Rgb) {
+    pub fn fill(&mut self, area: Rect, color: impl Into<Rgb>) {
         let Some(area) = area.intersection(&self.bounds) else { return };
-        let pixel = self.format.encode(color);
+        let pixel = self.format.encode(color.into());
         for row in self.rows(area) {
             row.fill(pixel);
         }
@@ -92,8 +92,8 @@ impl<'a> Canvas<'a> {
     }
 
     /// Fills all of it.
-    pub fn clear(&mut self, color: Rgb) {
-        let pixel = self.format.encode(color);
+    pub fn clear(&mut self, color: impl Into<Rgb>) {
+        let pixel = self.format.encode(color.into());
         self.pixels.fill(pixel);
         self.damage.add(self.bounds);
     }
@@ -168,7 +168,7 @@ impl<'a> Canvas<'a> {
 
     /// Sets a pixel without remembering it. Answers whether it lies inside.
     fn put(&mut self, x: u32, y: u32, color: Rgb) -> bool {
-        let pixel = self.format.encode(color);
+        let pixel = self.format.encode(color.into());
         match self.index(x, y).and_then(|index| self.pixels.get_mut(index)) {
             Some(place) => {
                 *place = pixel;
@@ -267,13 +267,13 @@ mod draw_target {
 
         fn fill_solid(&mut self, area: &Rectangle, color: Rgb888) -> Result<(), Infallible> {
             if let Some(area) = inside(area) {
-                self.fill(area, color.into());
+                self.fill(area, color);
             }
             Ok(())
         }
 
         fn clear(&mut self, color: Rgb888) -> Result<(), Infallible> {
-            Canvas::clear(self, color.into());
+            Canvas::clear(self, color);
             Ok(())
         }
     }

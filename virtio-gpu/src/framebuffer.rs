@@ -56,7 +56,7 @@ impl<T: Transport, H: Hal + Clone + 'static, B: Exclusive> Framebuffer<'_, T, H,
     ///
     /// # Errors
     /// As for [`Framebuffer::canvas`].
-    pub fn set_pixel(&mut self, x: u32, y: u32, color: Rgb) -> Result<(), GpuError> {
+    pub fn set_pixel(&mut self, x: u32, y: u32, color: impl Into<Rgb>) -> Result<(), GpuError> {
         self.canvas()?.set_pixel(x, y, color);
         Ok(())
     }
@@ -65,7 +65,7 @@ impl<T: Transport, H: Hal + Clone + 'static, B: Exclusive> Framebuffer<'_, T, H,
     ///
     /// # Errors
     /// As for [`Framebuffer::canvas`].
-    pub fn fill(&mut self, area: Rect, color: Rgb) -> Result<(), GpuError> {
+    pub fn fill(&mut self, area: Rect, color: impl Into<Rgb>) -> Result<(), GpuError> {
         self.canvas()?.fill(area, color);
         Ok(())
     }
@@ -74,7 +74,7 @@ impl<T: Transport, H: Hal + Clone + 'static, B: Exclusive> Framebuffer<'_, T, H,
     ///
     /// # Errors
     /// As for [`Framebuffer::canvas`].
-    pub fn clear(&mut self, color: Rgb) -> Result<(), GpuError> {
+    pub fn clear(&mut self, color: impl Into<Rgb>) -> Result<(), GpuError> {
         self.canvas()?.clear(color);
         Ok(())
     }
@@ -137,7 +137,7 @@ mod draw_target {
         }
 
         fn clear(&mut self, color: Rgb888) -> Result<(), GpuError> {
-            Framebuffer::clear(self, color.into())
+            Framebuffer::clear(self, color)
         }
     }
 }

@@ -82,6 +82,9 @@ impl<T: Transport, H: Hal + Clone + 'static> Gpu<T, H> {
     /// A screen on the first display that is on, as large as it likes to be; 1024x768 on display 0 if none is on
     /// (VIRTIO 1.4 §5.7.5). What it likes is not obeyed beyond 16384 pixels a side.
     ///
+    /// It takes width × height × 4 bytes of contiguous pages of the Hal: 1000 of them for 1280x800. Where those are not to
+    /// be had, [`Gpu::screen_over`] takes memory of any other kind.
+    ///
     /// # Errors
     /// [`GpuError::AbsurdDisplay`]; as for [`Gpu::display_info`] and [`Gpu::screen_on`].
     pub fn screen(&mut self) -> Result<Screen<ScreenBuffer<H>>, GpuError> {

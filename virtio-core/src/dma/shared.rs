@@ -15,15 +15,25 @@ use crate::{DeviceAddr, Error, Hal, HalError, Leaked};
 pub(crate) struct SharedPart {
     /// What the Hal gave; for DMA memory, which is not shared, just its address and length.
     pub(crate) segment: Segment,
-    /// First byte of the segment in the driver's memory; `None` for DMA memory.
-    buffer: Option<NonNull<u8>>,
+    home: Home,
     pub(crate) direction: Direction,
 }
 
+/// Whose memory a segment is.
+#[derive(Clone, Copy, Debug)]
+enum Home {
+    /// The queue's or the guard's own DMA memory, which reports its leaks itself.
+    Own,
+    /// DMA memory that was lent: the device reaches it as it is.
+    Lent,
+    /// Memory shared through the Hal; its first byte, as the driver sees it.
+    Shared(NonNull<u8>),
+}
+
 impl SharedPart {
-    /// A stretch of memory that the device reaches as it is.
-    pub(crate) fn direct(device: DeviceAddr, len: usize, direction: Direction) -> Self {
-        Self { segment: Segment { device, len, bounce: None }, buffer: None, direction }
+    /// A stretch of the driver's own DMA memory.
+    pub(crate) fn own(device: DeviceAddr, len: usize, direction: Direction) -> Self {
+        Self { segment: Segment { device, len, bounce: None }, home: Home::Own, direction }
     }
 
     /// Ends the sharing. `written` bytes of the segment were written by the device.
@@ -32,7 +42,7 @@ impl SharedPart {
     /// The device no longer uses the segment (I-RESET), the buffer is still valid and unused, and this is the only end of
     /// this part (Share Paired).
     pub(crate) unsafe fn end<H: Hal + ?Sized>(&self, hal: &H, written: usize) {
-        if let Some(buffer) = self.buffer {
+        if let Home::Shared(buffer) = self.home {
             // SAFETY: the segment came from `share` for this buffer and direction; the caller promises the rest.
             unsafe { hal.unshare(self.segment, buffer, self.direction, written.min(self.segment.len)) };
         }
@@ -40,14 +50,17 @@ impl SharedPart {
 
     /// Whether the device reaches the memory itself, without a sharing that would have to be kept in step.
     pub(crate) fn is_direct(&self) -> bool {
-        self.buffer.is_none()
+        !matches!(self.home, Home::Shared(_))
     }
 
     /// Tells the Hal that the segment is lost.
     pub(crate) fn leak<H: Hal + ?Sized>(&self, hal: &H) {
-        if self.buffer.is_some() {
-            hal.leaked(Leaked { device: self.segment.device, pages: 0 });
-        }
+        let pages = match self.home {
+            Home::Own => return,
+            Home::Lent => self.segment.len.div_ceil(hal.page_size().max(1)),
+            Home::Shared(_) => 0,
+        };
+        hal.leaked(Leaked { device: self.segment.device, pages });
     }
 }
 
@@ -72,7 +85,8 @@ pub(crate) unsafe fn share_all<H: Hal + ?Sized>(
     }
     // An address of another domain means nothing to this device: such memory is shared like any other.
     if let Some((device, _)) = stretch.device.filter(|(_, domain)| *domain == hal.domain()) {
-        return accept(SharedPart::direct(device, len, direction));
+        let segment = Segment { device, len, bounce: None };
+        return accept(SharedPart { segment, home: Home::Lent, direction });
     }
     let base = stretch.memory.cast::<u8>();
     let mut done = 0_usize;
@@ -81,7 +95,7 @@ pub(crate) unsafe fn share_all<H: Hal + ?Sized>(
         let start = unsafe { base.add(done) };
         // SAFETY: a non-empty rest of a buffer for which the caller promises what `share` asks for.
         let segment = unsafe { hal.share(NonNull::slice_from_raw_parts(start, rest), direction) }?;
-        let shared = SharedPart { segment, buffer: Some(start), direction };
+        let shared = SharedPart { segment, home: Home::Shared(start), direction };
         let sane = segment.len > 0 && segment.len <= rest;
         let taken = if sane { accept(shared) } else { Err(HalError::BrokenContract.into()) };
         if let Err(error) = taken {

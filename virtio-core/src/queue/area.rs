@@ -52,7 +52,7 @@ impl<H: Hal> Places<H> {
         if len > self.room {
             return Err(Misuse::NoRoomDeclared);
         }
-        Ok(SharedPart::direct(self.region.device_at(self.offset(head)), len, direction))
+        Ok(SharedPart::own(self.region.device_at(self.offset(head)), len, direction))
     }
 }
 

@@ -183,7 +183,7 @@ impl<H: Hal> Slots<H> {
             free_count: size.get(),
             pages,
         };
-        let nothing = SharedPart::direct(DeviceAddr::new(0), 0, Direction::ToDevice);
+        let nothing = SharedPart::own(DeviceAddr::new(0), 0, Direction::ToDevice);
         for index in 0..size.get() {
             let at = usize::from(index);
             // SAFETY: `at < n`, the array's length.

@@ -206,7 +206,7 @@ impl<H: Hal> SplitQueue<H> {
             self.slots.push(head, part)?;
         }
         if let Some(entries) = entries {
-            self.slots.push(head, SharedPart::direct(entries.device, entries.bytes, Direction::ToDevice))?;
+            self.slots.push(head, SharedPart::own(entries.device, entries.bytes, Direction::ToDevice))?;
         }
         Ok(())
     }
