@@ -168,7 +168,7 @@ impl<'a> Canvas<'a> {
 
     /// Sets a pixel without remembering it. Answers whether it lies inside.
     fn put(&mut self, x: u32, y: u32, color: Rgb) -> bool {
-        let pixel = self.format.encode(color.into());
+        let pixel = self.format.encode(color);
         match self.index(x, y).and_then(|index| self.pixels.get_mut(index)) {
             Some(place) => {
                 *place = pixel;
