@@ -11,7 +11,7 @@
 //! * **Configuration space** is reached through [`ConfigAccess`]: [`Ecam`] (memory-mapped, windows of any size),
 //!   [`LegacyPorts`] (0xCF8/0xCFC on x86), or [`AccessFns`] over two functions that a kernel already has. The `pci_types`
 //!   feature converts addresses.
-//! * **With firmware** (a PC), buses are numbered and BARs assigned: [`walk`] and go.
+//! * **With firmware** (a PC), buses are numbered and BARs assigned: [`walk()`] and go.
 //! * **Without** (QEMU's `virt` machines booted directly), call [`number_buses`] and [`BarAllocator::assign_all`] once,
 //!   with the [`Windows`] of the host bridge from the device tree's `ranges`.
 //! * [`PciTransport`] is the [`Transport`](virtio_core::Transport) that a device driver takes. It serves the modern interface,
@@ -54,6 +54,44 @@
 //! let gpu = walk(&access, 0).find(|function| function.virtio_id() == Some(DeviceId::GPU)).unwrap();
 //! assert_eq!(gpu.address.to_string(), "00:01.0");
 //! // PciTransport::new(hal, &access, gpu.address)? is what the GPU driver takes.
+//! ```
+//!
+//! # Without firmware, end to end
+//!
+//! QEMU's aarch64 `virt`, whose numbers a device tree has too. The Hal must know both windows and the ECAM as registers:
+//!
+//! ```
+//! use virtio_core::regs::Mapped;
+//! use virtio_core::{DeviceId, Hal, PhysAddr};
+//! use virtio_pci::{BarAllocator, Ecam, PciError, PciTransport, Window, Windows, number_buses, walk};
+//!
+//! type Config<H> = Ecam<Mapped<H>>;
+//!
+//! fn config<H: Hal>(hal: H) -> Result<Config<H>, PciError> {
+//!     Ok(Ecam::map(hal, PhysAddr::new(0x40_1000_0000), 256 << 20)?)
+//! }
+//!
+//! /// The way to the GPU, if there is one: what `Gpu::new` takes.
+//! fn gpu<H: Hal + Clone>(
+//!     hal: H,
+//!     config: &Config<H>,
+//! ) -> Result<Option<PciTransport<Mapped<H>, &Config<H>>>, PciError> {
+//!     let windows = Windows {
+//!         mem32: Some(Window::identity(0x1000_0000, 0x2eff_0000)),
+//!         mem64: Some(Window::identity(0x80_0000_0000, 0x80_0000_0000)),
+//!         ..Windows::default()
+//!     };
+//!     number_buses(config, 0, 255)?;
+//!     BarAllocator::new(windows).assign_all(config, 0)?;
+//!     let found = walk(config, 0).find(|function| function.virtio_id() == Some(DeviceId::GPU));
+//!     found.map(|function| PciTransport::in_windows(hal, config, function.address, &windows)).transpose()
+//! }
+//! # let _ = (config::<virtio_core::OffsetHal<Nothing>>, gpu::<&dyn Hal>);
+//! # struct Nothing;
+//! # unsafe impl virtio_core::Frames for Nothing {
+//! #     fn alloc(&self, _: core::num::NonZeroUsize) -> Option<PhysAddr> { None }
+//! #     unsafe fn free(&self, _: PhysAddr, _: core::num::NonZeroUsize) {}
+//! # }
 //! ```
 
 #![no_std]
