@@ -28,7 +28,7 @@ impl<T: Transport, H: Hal + Clone + 'static> Gpu<T, H> {
     /// [`Gpu::poll_display_change`].
     ///
     /// # Errors
-    /// [`GpuError::Core`] if the device asks to be reset, or was taken down.
+    /// [`GpuError::Core`] if the device asks to be reset, and is taken down for it, or was taken down before.
     pub fn ack_interrupt(&mut self) -> Result<InterruptStatus, GpuError> {
         Ok(self.control.device.ack_interrupt()?)
     }

@@ -187,7 +187,7 @@ impl<T: Transport, H: Hal + Clone> Input<T, H> {
     /// Reads why the device interrupts and acknowledges it. Fetch events after it, not before.
     ///
     /// # Errors
-    /// [`InputError::Core`], also if the device asks to be reset.
+    /// [`InputError::Core`], also if the device asks to be reset: it is taken down then.
     pub fn ack_interrupt(&mut self) -> Result<InterruptStatus, InputError> {
         Ok(self.device.ack_interrupt()?)
     }

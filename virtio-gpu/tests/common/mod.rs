@@ -3,7 +3,7 @@
 // this file.)
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use virtio_core::transport::{Doorbell, InterruptStatus, Rings, Transport, TransportInfo};
 use virtio_core::{DeviceAddr, DeviceId, Error, Features, QueueIndex, Status};
@@ -129,7 +129,8 @@ pub(crate) struct GpuTransport {
 impl GpuTransport {
     fn forget_if_reset(&self) {
         if self.gpu.device.status().is_empty() {
-            self.gpu.host().power_on();
+            // Also while a test unwinds that has failed with the host in its hands.
+            self.gpu.host.lock().unwrap_or_else(PoisonError::into_inner).power_on();
         }
     }
 }
