@@ -82,6 +82,8 @@ pub enum Wait {
     Reset,
     /// A request on this queue to be used.
     Completion(QueueIndex),
+    /// The reset of this queue to complete.
+    QueueReset(QueueIndex),
 }
 
 /// The device cannot be served.
@@ -130,6 +132,8 @@ pub enum Incompatible {
     RegistersTooShort,
     /// A doorbell would lie outside the notification registers.
     DoorbellOutside(QueueIndex),
+    /// It was told to reset a queue and has not done it; the queue is as live as before.
+    QueueResetIgnored(QueueIndex),
     /// Its PCI function does not become a bus master although told to: it could not reach the rings.
     BusMasteringRefused,
 }
@@ -205,6 +209,7 @@ impl fmt::Display for Wait {
         match self {
             Self::Reset => f.write_str("the reset to complete (status 0)"),
             Self::Completion(queue) => write!(f, "a request on queue {queue}"),
+            Self::QueueReset(queue) => write!(f, "the reset of queue {queue} to complete"),
         }
     }
 }
@@ -234,6 +239,7 @@ impl fmt::Display for Incompatible {
             Self::DoorbellOutside(queue) => {
                 write!(f, "the doorbell of queue {queue} lies outside the notification registers")
             }
+            Self::QueueResetIgnored(queue) => write!(f, "it ignores the reset of queue {queue}"),
             Self::BusMasteringRefused => f.write_str("its function does not become a bus master"),
         }
     }

@@ -61,6 +61,19 @@ pub trait Transport {
     /// outside the registers. The device has not been given the addresses then.
     fn enable_queue(&mut self, queue: QueueIndex, rings: &Rings) -> Result<Doorbell, Error>;
 
+    /// Starts the reset of one queue (VIRTIO 1.4 §2.6.1), where `RING_RESET` was accepted. Look at
+    /// [`Transport::queue_reset`] for what comes of it. The default does nothing, and says so there.
+    fn reset_queue(&mut self, queue: QueueIndex) {
+        let _ = queue;
+    }
+
+    /// How the reset of a queue stands. [`QueueReset::Done`] is a proof: the device has stopped using the queue's memory. It
+    /// is answered only if both the reset and the enable register were read back as 0.
+    fn queue_reset(&mut self, queue: QueueIndex) -> QueueReset {
+        let _ = queue;
+        QueueReset::Ignored
+    }
+
     /// Rings a doorbell: exactly one register write, after a barrier that puts earlier memory writes before it.
     fn notify(&self, doorbell: Doorbell);
 
@@ -122,12 +135,28 @@ impl fmt::Display for TransportInfo {
 pub struct Rings {
     /// Entries.
     pub size: u16,
-    /// Descriptor area: the descriptor table of a split queue.
+    /// Descriptor area: the descriptor table of a split queue, the descriptor ring of a packed one.
     pub descriptor: DeviceAddr,
-    /// Driver area: the available ring.
+    /// Driver area: the available ring, or the driver's event suppression of a packed queue.
     pub driver: DeviceAddr,
-    /// Device area: the used ring.
+    /// Device area: the used ring, or the device's event suppression of a packed queue.
     pub device: DeviceAddr,
+    /// `NOTIFICATION_DATA` was accepted: a notification is 32 bits wide and carries a position in the ring
+    /// ([`Doorbell::at`]).
+    pub notification_data: bool,
+}
+
+/// How the reset of one queue stands (VIRTIO 1.4 §2.6.1, §4.1.4.3.2, §4.2.2.2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum QueueReset {
+    /// The device is at it.
+    Ongoing,
+    /// It is over: the device does not use the queue's memory any more.
+    Done,
+    /// The device does not do it: the queue is as live as before. QEMU 7.2's virtio-mmio offers `RING_RESET` and is like
+    /// that.
+    Ignored,
 }
 
 /// How to notify the device of one queue: which register, what value, how wide. Computed once, when the queue is
@@ -141,6 +170,17 @@ pub struct Doorbell {
     pub value: u32,
     /// Its width.
     pub width: DoorbellWidth,
+}
+
+impl Doorbell {
+    /// The same doorbell, rung with a position in the ring (VIRTIO 1.4 §2.9): the upper half of a 32-bit value.
+    #[must_use]
+    pub const fn at(mut self, position: u16) -> Self {
+        let [a, b, ..] = self.value.to_le_bytes();
+        let [c, d] = position.to_le_bytes();
+        self.value = u32::from_le_bytes([a, b, c, d]);
+        self
+    }
 }
 
 /// Width of a doorbell write.
@@ -181,6 +221,8 @@ macro_rules! forward {
             fn enable_queue(&mut self, queue: QueueIndex, rings: &Rings) -> Result<Doorbell, Error> {
                 (**self).enable_queue(queue, rings)
             }
+            fn reset_queue(&mut self, queue: QueueIndex) { (**self).reset_queue(queue) }
+            fn queue_reset(&mut self, queue: QueueIndex) -> QueueReset { (**self).queue_reset(queue) }
             fn notify(&self, doorbell: Doorbell) { (**self).notify(doorbell) }
             fn ack_interrupt(&self) -> InterruptStatus { (**self).ack_interrupt() }
             fn config_generation(&self) -> u32 { (**self).config_generation() }

@@ -1,7 +1,7 @@
 //! One type for whatever transport a device turned up on.
 
 use virtio_core::regs::Registers;
-use virtio_core::transport::{Doorbell, InterruptStatus, Rings, TransportInfo};
+use virtio_core::transport::{Doorbell, InterruptStatus, QueueReset, Rings, TransportInfo};
 use virtio_core::{DeviceId, Error, QueueIndex, Status, Transport};
 use virtio_mmio::MmioTransport;
 use virtio_pci::{ConfigAccess, PciTransport};
@@ -70,6 +70,12 @@ impl<R: Registers, A: ConfigAccess> Transport for AnyTransport<R, A> {
     }
     fn enable_queue(&mut self, queue: QueueIndex, rings: &Rings) -> Result<Doorbell, Error> {
         each!(self, transport => transport.enable_queue(queue, rings))
+    }
+    fn reset_queue(&mut self, queue: QueueIndex) {
+        each!(self, transport => transport.reset_queue(queue));
+    }
+    fn queue_reset(&mut self, queue: QueueIndex) -> QueueReset {
+        each!(self, transport => transport.queue_reset(queue))
     }
     fn notify(&self, doorbell: Doorbell) {
         each!(self, transport => transport.notify(doorbell));

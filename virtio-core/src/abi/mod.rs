@@ -3,5 +3,6 @@
 pub mod device_id;
 pub mod features;
 pub mod mem_entry;
+pub mod packed;
 pub mod split;
 pub mod status;

@@ -33,7 +33,7 @@ enum Home {
 impl SharedPart {
     /// A stretch of the driver's own DMA memory.
     pub(crate) fn own(device: DeviceAddr, len: usize, direction: Direction) -> Self {
-        Self { segment: Segment { device, len, bounce: None }, home: Home::Own, direction }
+        Self { segment: Segment::direct(device, len), home: Home::Own, direction }
     }
 
     /// Ends the sharing. `written` bytes of the segment were written by the device.
@@ -42,7 +42,7 @@ impl SharedPart {
     /// The device no longer uses the segment (I-RESET), the buffer is still valid and unused, and this is the only end of
     /// this part (Share Paired).
     pub(crate) unsafe fn end<H: Hal + ?Sized>(&self, hal: &H, written: usize) {
-        if let Home::Shared(buffer) = self.home {
+        if let Some(buffer) = self.undone_at() {
             // SAFETY: the segment came from `share` for this buffer and direction; the caller promises the rest.
             unsafe { hal.unshare(self.segment, buffer, self.direction, written.min(self.segment.len)) };
         }
@@ -50,7 +50,15 @@ impl SharedPart {
 
     /// Whether the device reaches the memory itself, without a sharing that would have to be kept in step.
     pub(crate) fn is_direct(&self) -> bool {
-        !matches!(self.home, Home::Shared(_))
+        self.undone_at().is_none()
+    }
+
+    /// The buffer of a sharing that has to be ended and kept in step.
+    fn undone_at(&self) -> Option<NonNull<u8>> {
+        match self.home {
+            Home::Shared(buffer) if !self.segment.direct => Some(buffer),
+            _ => None,
+        }
     }
 
     /// Tells the Hal that the segment is lost.
@@ -85,7 +93,7 @@ pub(crate) unsafe fn share_all<H: Hal + ?Sized>(
     }
     // An address of another domain means nothing to this device: such memory is shared like any other.
     if let Some((device, _)) = stretch.device.filter(|(_, domain)| *domain == hal.domain()) {
-        let segment = Segment { device, len, bounce: None };
+        let segment = Segment::direct(device, len);
         return accept(SharedPart { segment, home: Home::Lent, direction });
     }
     let base = stretch.memory.cast::<u8>();

@@ -36,7 +36,7 @@ pub(super) unsafe fn share<H: Hal + ?Sized>(
         // else do not overlap the buffer.
         unsafe { memory.ptr.copy_from_nonoverlapping(buffer.cast(), len) };
     }
-    Ok(Segment { device: memory.device, len, bounce: Some(memory.ptr) })
+    Ok(Segment { device: memory.device, len, bounce: Some(memory.ptr), direct: false })
 }
 
 /// # Safety

@@ -88,6 +88,17 @@ pub struct Segment {
     /// The copy that stands in for the buffer, if this Hal bounces. A Hal that puts anything else here overrides all four:
     /// `share`, `unshare`, `sync_to_device` and `sync_to_cpu`.
     pub bounce: Option<NonNull<u8>>,
+    /// Whether the device reaches the buffer itself and nothing has to be undone or kept in step: then
+    /// [`Hal::unshare`], [`Hal::sync_to_device`] and [`Hal::sync_to_cpu`] are not called for this segment.
+    pub direct: bool,
+}
+
+impl Segment {
+    /// A segment that is the buffer itself, coherent and reachable as it is: nothing has to be undone.
+    #[must_use]
+    pub const fn direct(device: DeviceAddr, len: usize) -> Self {
+        Self { device, len, bounce: None, direct: true }
+    }
 }
 
 /// Memory that could not be given back, because the device would not confirm that it has stopped.
@@ -141,8 +152,8 @@ impl core::error::Error for HalError {}
 /// * **Memory**: what `dma_alloc` and `private_alloc` return is page-aligned for both sides, writable, used by nobody
 ///   else, coherent, and stays valid until it is given back, even when every value of this type is gone.
 /// * **Any copy may free**: memory from one value may be given back through a clone (or reference) of it.
-/// * **Segments**: a segment from `share` stays reachable for the device until `unshare`; device accesses to it reach the
-///   buffer or its bounce copy, nothing else.
+/// * **Segments**: a segment from `share` stays reachable for the device until `unshare` (a direct one for as long as the
+///   buffer is valid); device accesses to it reach the buffer or its bounce copy, nothing else.
 /// * **Mappings**: `map_mmio` maps device registers and nothing else: it refuses an address at which there is memory, for
 ///   the address may come from a device (a BAR). What it returns is *Window Valid* until `unmap_mmio`.
 /// * **Honest Hands**: whoever has a value can reach devices, and a device can reach memory. So values go to code that
@@ -202,7 +213,7 @@ pub unsafe trait Hal: Send + Sync {
         unsafe { bounce::share(self, buffer, direction) }
     }
 
-    /// Ends a sharing. The first `written` bytes of the segment were written by the device: a bounced copy of just those
+    /// Ends a sharing that was not [direct](Segment::direct). The first `written` bytes of the segment were written by the device: a bounced copy of just those
     /// is brought back.
     ///
     /// # Safety

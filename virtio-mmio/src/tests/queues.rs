@@ -25,6 +25,7 @@ fn legacy_rings(size: u16, descriptor: u64) -> Rings {
         descriptor: DeviceAddr::new(descriptor),
         driver: DeviceAddr::new(driver),
         device: DeviceAddr::new(device),
+        notification_data: false,
     }
 }
 
@@ -38,6 +39,7 @@ fn version_2_in_order_and_ready_last() {
         descriptor: DeviceAddr::new(0x1_2345_6000),
         driver: DeviceAddr::new(0x2_2345_7008),
         device: DeviceAddr::new(0x3_2345_8004),
+        notification_data: false,
     };
     assert_eq!(transport(&bench).enable_queue(QUEUE, &rings), Ok(BELL));
     assert_eq!(

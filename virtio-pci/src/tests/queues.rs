@@ -13,6 +13,7 @@ const RINGS: Rings = Rings {
     descriptor: DeviceAddr::new(0x1_2345_6000),
     driver: DeviceAddr::new(0x2_2345_7008),
     device: DeviceAddr::new(0x3_2345_8004),
+    notification_data: false,
 };
 
 /// Runs a test on a GPU whose capability for notifications has this offset, length and multiplier.

@@ -178,7 +178,7 @@ unsafe impl Hal for TestHal {
         }
         let device = DeviceAddr::new(device);
         state.events.push(Event::Share { device, len });
-        Ok(Segment { device, len, bounce: Some(bounce) })
+        Ok(Segment { device, len, bounce: Some(bounce), direct: false })
     }
 
     unsafe fn unshare(&self, segment: Segment, buffer: NonNull<u8>, direction: Direction, written: usize) {

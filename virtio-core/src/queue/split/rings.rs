@@ -61,6 +61,7 @@ impl<H: Hal> SplitRings<H> {
                 Some(region) => region.device(),
                 None => self.driver.device_at(self.layout.legacy_used),
             },
+            notification_data: false,
         }
     }
 
