@@ -158,6 +158,10 @@ pub enum Misuse {
     NoSuchQueue,
     /// The token names no request in flight.
     NoSuchRequest,
+    /// The queue was stopped, and not started again.
+    QueueStopped,
+    /// The queue was not stopped before it was to be started.
+    QueueNotStopped,
     /// The queue was declared for another payload type.
     WrongPayload,
     /// No such attachment, or one of another type.
@@ -255,6 +259,8 @@ impl fmt::Display for Misuse {
             Self::BufferTooLong => "a buffer is too long",
             Self::NoSuchQueue => "no such queue",
             Self::NoSuchRequest => "no such request in flight",
+            Self::QueueNotStopped => "the queue was not stopped",
+            Self::QueueStopped => "the queue was stopped",
             Self::WrongPayload => "the queue carries another payload type",
             Self::NoSuchAttachment => "no such attachment",
             Self::AttachmentInUse => "a request in flight names the attachment",

@@ -103,13 +103,31 @@ fn windows_are_written_high_to_low_and_far_features_negotiated() {
 fn what_is_not_implemented_or_not_wanted_is_not_accepted() {
     let hal = TestHal::new();
     let device = device(8, hold).features(Features::all()).build(&hal);
-    let wanted = Wanted { optional: Features::bit(3) | Features::RING_PACKED, ..Wanted::default() };
+    let wanted = Wanted { optional: Features::bit(3) | Features::SR_IOV, ..Wanted::default() };
     let init = Init::start(device.transport(), hal.clone(), ID).unwrap().negotiate(&wanted).unwrap();
     let accepted = init.features();
-    assert!(accepted.contains(Features::VERSION_1 | Features::EVENT_IDX | Features::bit(3)));
+    let queue = Features::EVENT_IDX | Features::INDIRECT_DESC | Features::IN_ORDER | Features::RING_RESET;
+    assert!(accepted.contains(Features::VERSION_1 | queue | Features::bit(3)));
+    assert_eq!(accepted.contains(Features::RING_PACKED), cfg!(feature = "packed"));
     let never =
-        [Features::RING_PACKED, Features::SR_IOV, Features::bit(2), Features::bit(49), Features::bit(101)];
+        [Features::SR_IOV, Features::ADMIN_VQ, Features::bit(2), Features::bit(49), Features::bit(101)];
     assert!(never.iter().all(|feature| !accepted.intersects(*feature)), "{accepted:?}");
+}
+
+#[test]
+fn what_is_refused_is_not_accepted() {
+    let hal = TestHal::new();
+    let device = device(8, hold).features(Features::all()).build(&hal);
+    let refused = Features::RING_PACKED | Features::EVENT_IDX;
+    let wanted = Wanted { refused, optional: Features::bit(1), ..Wanted::default() };
+    let init = Init::start(device.transport(), hal.clone(), ID).unwrap().negotiate(&wanted).unwrap();
+    assert!(!init.features().intersects(refused));
+    assert!(init.features().contains(Features::VERSION_1 | Features::bit(1)));
+    drop(init);
+    let wanted = Wanted { refused: Features::VERSION_1, ..Wanted::default() };
+    let init = Init::start(device.transport(), hal.clone(), ID).unwrap();
+    let missing = Incompatible::MissingFeatures(Features::VERSION_1).into();
+    assert_eq!(init.negotiate(&wanted).map(drop), Err(missing));
 }
 
 #[test]

@@ -1,12 +1,13 @@
-//! Handing a queue to the device: the two versions differ most here (VIRTIO 1.4 §4.2.3.2, §4.2.4).
+//! Handing a queue to the device (VIRTIO 1.4 §4.2.3.2, §4.2.4), where the two versions differ most, and taking one
+//! back.
 
 use virtio_core::regs::Registers;
-use virtio_core::transport::Rings;
+use virtio_core::transport::{QueueReset, Rings};
 use virtio_core::{DeviceAddr, Error, HalError, Incompatible, Misuse, QueueIndex};
 
 use crate::regs::{
     GUEST_PAGE_SIZE, QUEUE_ALIGN, QUEUE_DESC_HIGH, QUEUE_DESC_LOW, QUEUE_DEVICE_HIGH, QUEUE_DEVICE_LOW,
-    QUEUE_DRIVER_HIGH, QUEUE_DRIVER_LOW, QUEUE_PFN, QUEUE_READY, QUEUE_SEL, QUEUE_SIZE,
+    QUEUE_DRIVER_HIGH, QUEUE_DRIVER_LOW, QUEUE_PFN, QUEUE_READY, QUEUE_RESET, QUEUE_SEL, QUEUE_SIZE,
 };
 
 /// The page size and the used ring's alignment that version 1 is told. Other values are legal and untested by every
@@ -34,6 +35,30 @@ pub(crate) fn enable_modern<R: Registers>(regs: &R, queue: QueueIndex, rings: &R
     regs.memory_before_register();
     QUEUE_READY.write(regs, 1);
     Ok(())
+}
+
+/// Version 2: asks for the queue back (VIRTIO 1.4 §2.6.1).
+///
+/// `QueueReady` is left as it is: that it goes from 1 to 0 without having been told to is what proves the reset.
+pub(crate) fn reset<R: Registers>(regs: &R, queue: QueueIndex) {
+    QUEUE_SEL.write(regs, u32::from(queue.get()));
+    QUEUE_RESET.write(regs, 1);
+}
+
+/// Version 2: what has come of [`reset`] (VIRTIO 1.4 §4.2.2.1, §4.2.2.2). The order of the reads counts: a device that
+/// completes between them must not look like one that ignores the reset.
+pub(crate) fn reset_progress<R: Registers>(regs: &R, queue: QueueIndex) -> QueueReset {
+    QUEUE_SEL.write(regs, u32::from(queue.get()));
+    if QUEUE_RESET.read(regs) != 0 {
+        // A device that is gone is for ever here: it reads as all ones.
+        return QueueReset::Ongoing;
+    }
+    if QUEUE_READY.read(regs) != 0 {
+        return QueueReset::Ignored;
+    }
+    // What is read in the queue's memory from now on is what the device left there.
+    regs.register_before_memory();
+    QueueReset::Done
 }
 
 /// Version 1: one page number, which starts the queue (VIRTIO 1.4 §4.2.4).

@@ -95,6 +95,7 @@ pub(crate) const QUEUE_DRIVER_LOW: Register<WO<u32>> = register!(Modern, queue_d
 pub(crate) const QUEUE_DRIVER_HIGH: Register<WO<u32>> = register!(Modern, queue_driver_high);
 pub(crate) const QUEUE_DEVICE_LOW: Register<WO<u32>> = register!(Modern, queue_device_low);
 pub(crate) const QUEUE_DEVICE_HIGH: Register<WO<u32>> = register!(Modern, queue_device_high);
+pub(crate) const QUEUE_RESET: Register<RW<u32>> = register!(Modern, queue_reset);
 pub(crate) const CONFIG_GENERATION: Register<RO<u32>> = register!(Modern, config_generation);
 
 pub(crate) const GUEST_PAGE_SIZE: Register<WO<u32>> = register!(Legacy, guest_page_size);

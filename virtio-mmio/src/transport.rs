@@ -2,7 +2,7 @@
 
 use virtio_core::config::{read_registers, write_registers};
 use virtio_core::regs::Registers;
-use virtio_core::transport::{Doorbell, DoorbellWidth, InterruptStatus, Rings, TransportInfo};
+use virtio_core::transport::{Doorbell, DoorbellWidth, InterruptStatus, QueueReset, Rings, TransportInfo};
 use virtio_core::{DeviceId, Error, QueueIndex, Status, Transport};
 
 use crate::queue;
@@ -22,6 +22,9 @@ pub enum Version {
 }
 
 /// A virtio device behind memory-mapped registers. Made by [`probe`](crate::probe()).
+///
+/// One queue can be reset (VIRTIO 1.4 §2.6.1) in version 2, where the device proves that it did it: QEMU 7.2 offers
+/// `RING_RESET` here and goes on using the queue, which is told as [`QueueReset::Ignored`].
 #[derive(Debug)]
 pub struct MmioTransport<R: Registers> {
     regs: R,
@@ -112,11 +115,27 @@ impl<R: Registers> Transport for MmioTransport<R> {
             Version::Legacy => queue::enable_legacy(&self.regs, queue, rings, &mut self.page_size_known)?,
             Version::Modern => queue::enable_modern(&self.regs, queue, rings)?,
         }
+        // NOTIFICATION_DATA changes the value alone: the register is 32 bits wide anyway.
         Ok(Doorbell {
             offset: QUEUE_NOTIFY.offset(),
             value: u32::from(queue.get()),
             width: DoorbellWidth::Bits32,
         })
+    }
+
+    fn reset_queue(&mut self, queue: QueueIndex) {
+        match self.version {
+            Version::Legacy => {}
+            Version::Modern => queue::reset(&self.regs, queue),
+        }
+    }
+
+    fn queue_reset(&mut self, queue: QueueIndex) -> QueueReset {
+        match self.version {
+            // There is no such register, only the reset of the whole device.
+            Version::Legacy => QueueReset::Ignored,
+            Version::Modern => queue::reset_progress(&self.regs, queue),
+        }
     }
 
     fn notify(&self, doorbell: Doorbell) {

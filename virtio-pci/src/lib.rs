@@ -114,6 +114,7 @@ mod locate;
 mod msix;
 mod notify;
 mod number;
+mod queue_reset;
 mod regs;
 mod rom;
 mod transport;

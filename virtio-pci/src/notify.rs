@@ -6,8 +6,10 @@ use virtio_core::transport::{Doorbell, DoorbellWidth};
 use crate::locate::Range;
 use crate::regs::{NUM_QUEUES, QUEUE_NOTIFY_OFF, QUEUE_SELECT};
 
-/// A doorbell is 16 bits wide.
-const WIDTH: u64 = 2;
+/// A doorbell without a position.
+const NARROW: u64 = 2;
+/// A doorbell with one (`NOTIFICATION_DATA`).
+const WIDE: u64 = 4;
 /// Queues whose doorbells are looked up before mapping. A device with more has said something absurd.
 const MAX_QUEUES: u16 = 4096;
 /// Mapped in any case, if the structure is that long: a page is what a mapping takes.
@@ -39,25 +41,30 @@ impl<R: Registers> Notifications<R> {
         let mut needed = most.min(LEAST);
         for queue in 0..NUM_QUEUES.read(common).min(MAX_QUEUES) {
             QUEUE_SELECT.write(common, queue);
-            let end = start(QUEUE_NOTIFY_OFF.read(common), multiplier).saturating_add(WIDTH);
+            let start = start(QUEUE_NOTIFY_OFF.read(common), multiplier);
             // A doorbell outside is refused when its queue is enabled, and must not make the mapping longer.
-            if end <= most {
-                needed = needed.max(end);
+            if start.saturating_add(NARROW) <= most {
+                // Which width it will have, only the negotiation tells: room for the wide one, where there is.
+                needed = needed.max(start.saturating_add(WIDE).min(most));
             }
         }
         let range = Range { len: needed, ..whole };
         Ok(Self { regs: map(range)?, skip: range.skip, len: range.len, multiplier })
     }
 
-    /// Where the doorbell of a queue is, if all of it lies in the structure.
-    pub(crate) fn doorbell(&self, notify_off: u16) -> Option<usize> {
+    /// Where the doorbell of a queue is, if all of it lies in the structure and one access can reach it.
+    pub(crate) fn doorbell(&self, notify_off: u16, width: DoorbellWidth) -> Option<usize> {
         let start = start(notify_off, self.multiplier);
-        if start.checked_add(WIDTH)? > self.len {
+        let (bytes, misaligned) = match width {
+            DoorbellWidth::Bits16 => (NARROW, 1),
+            DoorbellWidth::Bits32 => (WIDE, 3),
+        };
+        if start.checked_add(bytes)? > self.len {
             return None;
         }
         let offset = usize::try_from(start).ok()?.checked_add(self.skip)?;
-        // An odd multiplier makes doorbells that no 16-bit access can reach.
-        (offset % 2 == 0).then_some(offset)
+        // An odd multiplier (or one of 2, with positions) makes doorbells that no access of this width can reach.
+        (offset & misaligned == 0).then_some(offset)
     }
 
     /// One write, behind a barrier.

@@ -35,6 +35,8 @@ pub(crate) struct Common {
 
 /// Bytes that every modern device has: up to the end of `queue_device`.
 pub(crate) const COMMON_NEEDED: u64 = 0x38;
+/// Bytes up to the end of `queue_reset`: devices without `RING_RESET` may end before it.
+pub(crate) const COMMON_TO_QUEUE_RESET: u64 = 0x3c;
 /// Bytes of the whole structure.
 pub(crate) const COMMON_WHOLE: u64 = 0x40;
 /// `VIRTIO_MSI_NO_VECTOR` (VIRTIO 1.4 §4.1.5.1.2).
@@ -58,6 +60,7 @@ pub(crate) const QUEUE_DRIVER_LOW: Register<RW<u32>> = register!(Common, queue_d
 pub(crate) const QUEUE_DRIVER_HIGH: Register<RW<u32>> = register!(Common, queue_driver_high);
 pub(crate) const QUEUE_DEVICE_LOW: Register<RW<u32>> = register!(Common, queue_device_low);
 pub(crate) const QUEUE_DEVICE_HIGH: Register<RW<u32>> = register!(Common, queue_device_high);
+pub(crate) const QUEUE_RESET: Register<RW<u16>> = register!(Common, queue_reset);
 
 const _: () = {
     assert!(offset_of!(Common, device_feature_select) == 0x00);

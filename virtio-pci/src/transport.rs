@@ -2,7 +2,7 @@
 
 use virtio_core::config::{read_registers, write_registers};
 use virtio_core::regs::{Mapped, Registers};
-use virtio_core::transport::{Doorbell, DoorbellWidth, InterruptStatus, Rings, TransportInfo};
+use virtio_core::transport::{Doorbell, DoorbellWidth, InterruptStatus, QueueReset, Rings, TransportInfo};
 use virtio_core::{
     DeviceId, Error, Hal, HalError, Incompatible, MmioKind, PhysAddr, QueueIndex, Status, Transport,
 };
@@ -13,11 +13,12 @@ use crate::header::{
 use crate::locate::{Layout, Range, locate};
 use crate::msix;
 use crate::notify::Notifications;
+use crate::queue_reset;
 use crate::regs::{
-    CONFIG_GENERATION, DEVICE_FEATURE, DEVICE_FEATURE_SELECT, DEVICE_STATUS, DRIVER_FEATURE,
-    DRIVER_FEATURE_SELECT, NO_VECTOR, NUM_QUEUES, QUEUE_DESC_HIGH, QUEUE_DESC_LOW, QUEUE_DEVICE_HIGH,
-    QUEUE_DEVICE_LOW, QUEUE_DRIVER_HIGH, QUEUE_DRIVER_LOW, QUEUE_ENABLE, QUEUE_MSIX_VECTOR, QUEUE_NOTIFY_OFF,
-    QUEUE_SELECT, QUEUE_SIZE,
+    COMMON_TO_QUEUE_RESET, CONFIG_GENERATION, DEVICE_FEATURE, DEVICE_FEATURE_SELECT, DEVICE_STATUS,
+    DRIVER_FEATURE, DRIVER_FEATURE_SELECT, NO_VECTOR, NUM_QUEUES, QUEUE_DESC_HIGH, QUEUE_DESC_LOW,
+    QUEUE_DEVICE_HIGH, QUEUE_DEVICE_LOW, QUEUE_DRIVER_HIGH, QUEUE_DRIVER_LOW, QUEUE_ENABLE,
+    QUEUE_MSIX_VECTOR, QUEUE_NOTIFY_OFF, QUEUE_SELECT, QUEUE_SIZE,
 };
 use crate::{ConfigAccess, Function, FunctionAddress, PciError, Windows};
 
@@ -28,6 +29,8 @@ use crate::{ConfigAccess, Function, FunctionAddress, PciError, Windows};
 #[derive(Debug)]
 pub struct PciTransport<R: Registers, A: ConfigAccess> {
     common: R,
+    /// Whether the common structure reaches as far as `queue_reset`: its mapping may be longer.
+    has_queue_reset: bool,
     notify: Notifications<R>,
     isr: R,
     /// Where in `isr` the one byte is.
@@ -102,6 +105,7 @@ impl<R: Registers, A: ConfigAccess> PciTransport<R, A> {
             let regs = map(range.base, len)?;
             if regs.len() < len { Err(Incompatible::RegistersTooShort.into()) } else { Ok(regs) }
         };
+        let has_queue_reset = common.len >= COMMON_TO_QUEUE_RESET;
         let common = map(common)?;
         let isr_offset = isr.skip;
         let isr = map(isr)?;
@@ -112,7 +116,18 @@ impl<R: Registers, A: ConfigAccess> PciTransport<R, A> {
         if !msix::turn_off(&access, function) {
             return Err(PciError::MsixRefused);
         }
-        Ok(Self { common, notify, isr, isr_offset, device, device_len, access, function, device_id })
+        Ok(Self {
+            common,
+            has_queue_reset,
+            notify,
+            isr,
+            isr_offset,
+            device,
+            device_len,
+            access,
+            function,
+            device_id,
+        })
     }
 
     /// Where the function is.
@@ -178,10 +193,11 @@ impl<R: Registers, A: ConfigAccess> Transport for PciTransport<R, A> {
         if QUEUE_ENABLE.read(common) != 0 {
             return Err(Incompatible::QueueBusy(queue).into());
         }
+        let width = if rings.notification_data { DoorbellWidth::Bits32 } else { DoorbellWidth::Bits16 };
         // Checked before the device learns any address.
         let offset = self
             .notify
-            .doorbell(QUEUE_NOTIFY_OFF.read(common))
+            .doorbell(QUEUE_NOTIFY_OFF.read(common), width)
             .ok_or(Incompatible::DoorbellOutside(queue))?;
         // Only now may the device access memory and assert its interrupt: it has been reset. Earlier, a device that someone
         // else left running with bus mastering off (a kernel before this one) would have been let loose on its old rings.
@@ -202,7 +218,21 @@ impl<R: Registers, A: ConfigAccess> Transport for PciTransport<R, A> {
         // The device may look at the rings from now on: what they hold must be there first.
         common.memory_before_register();
         QUEUE_ENABLE.write(common, 1);
-        Ok(Doorbell { offset, value: u32::from(queue.get()), width: DoorbellWidth::Bits16 })
+        Ok(Doorbell { offset, value: u32::from(queue.get()), width })
+    }
+
+    fn reset_queue(&mut self, queue: QueueIndex) {
+        if self.has_queue_reset && self.select(queue) {
+            queue_reset::start(&self.common);
+        }
+    }
+
+    fn queue_reset(&mut self, queue: QueueIndex) -> QueueReset {
+        if self.has_queue_reset && self.select(queue) {
+            queue_reset::progress(&self.common)
+        } else {
+            QueueReset::Ignored
+        }
     }
 
     fn notify(&self, doorbell: Doorbell) {

@@ -77,6 +77,7 @@
 //! | `pci` | yes | [`pci`]: modern devices, with bus walk and BAR allocation |
 //! | `gpu` | yes | [`gpu`]: 2D screens, EDID, hardware cursor |
 //! | `input` | yes | [`input`]: keyboards, mice, tablets |
+//! | `packed` | yes | packed virtqueues, where a device offers them |
 //! | `embedded-graphics` | no | draw with `embedded-graphics` |
 //! | `alloc` | no | lend `Box<[u8]>` and `Vec<u8>`; boxed transports |
 //! | `log`, `defmt` | no | what drivers have to say, through these crates (both may be on) |

@@ -68,6 +68,8 @@ fn exercise(transport: &mut impl Transport) -> String {
     answers += &format!("{} {}", transport.device_features(1), transport.queue_max_size(queue));
     answers += &format!("{:?}", transport.enable_queue(queue, &rings));
     transport.notify(Doorbell { offset: 0x50, value: 3, width: DoorbellWidth::Bits32 });
+    transport.reset_queue(queue);
+    answers += &format!("{:?}", transport.queue_reset(queue));
     answers += &format!("{:?} {}", transport.ack_interrupt(), transport.config_generation());
     answers += &format!("{:?} {bytes:?}", transport.read_config(4, &mut bytes));
     answers += &format!("{:?} {:?}", transport.write_config(8, &bytes), transport.write_config(2, &bytes));

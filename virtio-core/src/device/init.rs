@@ -139,6 +139,7 @@ impl<T: Transport, H: Hal + Clone> Init<T, H, FeaturesOk> {
             size,
             header_room: spec.header_room,
             response_room: spec.response_room,
+            table_room: spec.table_room,
             payload: spec.payload,
             legacy: transport.is_legacy(),
             features,
@@ -186,7 +187,7 @@ impl<T: Transport, H: Hal + Clone> Init<T, H, QueuesReady> {
     /// [`Misbehaved::NeedsReset`](crate::Misbehaved) if the device asks for a reset at once.
     pub fn live(mut self) -> Result<Device<T, H>, Error> {
         for queue in self.guard.queues.all() {
-            queue.publish();
+            queue.publish(&self.guard.hal);
         }
         self.guard.live = true;
         self.guard.add_status(Status::DRIVER_OK)?;

@@ -52,11 +52,9 @@ impl<T: Transport, H: Hal + Clone> Device<T, H> {
         if guard.transport()?.status().contains(Status::DEVICE_NEEDS_RESET) {
             return Err(Misbehaved::NeedsReset.into());
         }
-        let Parts { transport, queues, .. } = guard.parts()?;
+        let Parts { transport, hal, queues, .. } = guard.parts()?;
         for queue in queues.all() {
-            if let Some(doorbell) = queue.doorbell().filter(|_| queue.wants_notification()) {
-                transport.notify(doorbell);
-            }
+            queue.kick(transport, hal);
         }
         Ok(Self { guard })
     }
@@ -206,9 +204,6 @@ impl<T: Transport, H: Hal> Guard<T, H> {
     pub(super) fn port<P: Lend>(&mut self, index: QueueIndex) -> Result<Port<'_, P, T, H>, Error> {
         let Parts { transport, hal, queues, attachments } = self.parts()?;
         let queue = queues.get(index).ok_or(crate::Misuse::NoSuchQueue)?;
-        if !queue.carries::<P>() {
-            return Err(crate::Misuse::WrongPayload.into());
-        }
-        Ok(Port::new(queue, attachments, transport, hal))
+        Port::new(queue, Some(attachments), transport, hal)
     }
 }

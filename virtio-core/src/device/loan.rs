@@ -81,14 +81,11 @@ impl<T: Transport, H: Hal + Clone> Device<T, H> {
         loop {
             let Parts { transport, hal, queues, .. } = loan.guard.parts()?;
             let queue = queues.get(index).ok_or(Misuse::NoSuchQueue)?;
-            queue.publish();
-            if let Some(doorbell) = queue.doorbell().filter(|_| queue.wants_notification()) {
-                transport.notify(doorbell);
-            }
-            if let Some(settled) = queue.poll_for(hal, token)? {
-                queue.finish(token);
+            queue.publish(hal);
+            queue.kick(transport, hal);
+            if let Some(written) = queue.poll_written(hal, token)? {
                 loan.settled = true;
-                return Ok(settled.written());
+                return Ok(written);
             }
             if deadline.expired(hal) {
                 return Err(Misbehaved::Timeout(Wait::Completion(index)).into());

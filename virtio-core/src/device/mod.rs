@@ -10,6 +10,8 @@ mod init;
 mod live;
 mod loan;
 mod negotiate;
+mod ports;
+mod renew;
 #[cfg(test)]
 mod threads;
 
@@ -17,6 +19,7 @@ pub use attached::NotDetached;
 pub use init::{Driver, FeaturesOk, Init, QueuesReady};
 pub use live::{Device, NotStopped};
 pub use negotiate::Wanted;
+pub use ports::Ports;
 
 use core::time::Duration;
 

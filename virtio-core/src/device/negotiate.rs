@@ -7,8 +7,14 @@ use crate::{Features, Hal, Incompatible};
 const IMPLEMENTED: Features = Features::EVENT_IDX
     .union(Features::VERSION_1)
     .union(Features::ACCESS_PLATFORM)
-    .union(Features::ORDER_PLATFORM);
-const IMPLEMENTED_LEGACY: Features = Features::EVENT_IDX.union(Features::ANY_LAYOUT);
+    .union(Features::ORDER_PLATFORM)
+    .union(Features::INDIRECT_DESC)
+    .union(if cfg!(feature = "packed") { Features::RING_PACKED } else { Features::empty() })
+    .union(Features::IN_ORDER)
+    .union(Features::NOTIFICATION_DATA)
+    .union(Features::RING_RESET);
+const IMPLEMENTED_LEGACY: Features =
+    Features::EVENT_IDX.union(Features::ANY_LAYOUT).union(Features::INDIRECT_DESC);
 
 /// Bits 0–23 and 50–127, and 41 and 42, belong to the device type (VIRTIO 1.4 §2.2). 41 is `ADMIN_VQ` all the same.
 const DEVICE_TYPE: Features = Features::from_bits_retain(!(((1 << 50) - 1) & !((1 << 24) - 1)) | 1 << 42);
@@ -22,6 +28,8 @@ pub struct Wanted<'a> {
     pub required: Features,
     /// `(feature, what it needs)`: a feature whose needs were not accepted is not accepted either (VIRTIO 1.4 §2.2.1).
     pub prerequisites: &'a [(Features, Features)],
+    /// Not taken, even if offered and implemented: to keep a queue's format or its interrupts simple.
+    pub refused: Features,
 }
 
 impl Wanted<'_> {
@@ -34,7 +42,7 @@ impl Wanted<'_> {
     ) -> Result<Features, Incompatible> {
         let implemented = if legacy { IMPLEMENTED_LEGACY } else { IMPLEMENTED };
         let own = (self.optional | self.required) & DEVICE_TYPE;
-        let mut accepted = offered & (implemented | own);
+        let mut accepted = (offered & (implemented | own)) - self.refused;
         // Each round drops at least one bit or is the last; there are at most 128.
         for _ in 0..128 {
             let lame = self

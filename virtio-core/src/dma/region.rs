@@ -43,6 +43,12 @@ impl<H: Hal> Region<H> {
         Ok(region)
     }
 
+    /// Makes all bytes 0 again. Only while no device knows of the region.
+    pub(crate) fn zero(&self) {
+        // SAFETY: Region Owned; bytes are all that anybody takes the memory for.
+        unsafe { self.memory.ptr.write_bytes(0, self.bytes()) };
+    }
+
     pub(crate) fn ptr(&self) -> NonNull<u8> {
         self.memory.ptr
     }

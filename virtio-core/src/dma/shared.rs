@@ -31,8 +31,11 @@ enum Home {
 }
 
 impl SharedPart {
+    /// Nothing at all.
+    pub(crate) const NOTHING: Self = Self::own(DeviceAddr::new(0), 0, Direction::ToDevice);
+
     /// A stretch of the driver's own DMA memory.
-    pub(crate) fn own(device: DeviceAddr, len: usize, direction: Direction) -> Self {
+    pub(crate) const fn own(device: DeviceAddr, len: usize, direction: Direction) -> Self {
         Self { segment: Segment::direct(device, len), home: Home::Own, direction }
     }
 

@@ -1,18 +1,19 @@
-//! Request headers and responses, in DMA memory, one place per descriptor (a room of unsafe code).
+//! Request headers, responses and indirect tables, in DMA memory, one place per descriptor (a room of unsafe code).
 //!
 //! A header or status byte on a kernel's stack cannot be lent to a device, and a heap allocation per request is slow. So
 //! each queue has places for them, taken once and indexed by the head of the request.
 //!
-//! **Area In Place**: `headers` and `responses` hold `size` places of their stride each; place *i* belongs to the request
-//! whose head is *i*. The driver writes a header only while its head is not in flight, and copies a response out, byte by
-//! byte and once, only after its used element (I-SHADOW).
+//! **Area In Place**: `headers`, `responses` and `tables` hold `size` places of their stride each; place *i* belongs to the
+//! request whose head is *i*. The driver writes a header or table only while its head is not in flight, and copies a response
+//! out, byte by byte and once, only after its used element (I-SHADOW).
 #![expect(unsafe_code, reason = "copies headers in and responses out")]
 
 use core::ptr::NonNull;
 
+use super::slots::Slot;
 use crate::dma::{Region, SharedPart};
 use crate::hal::Direction;
-use crate::{Error, Hal, Misuse, QueueSize};
+use crate::{DeviceAddr, Error, Hal, Misuse, QueueSize};
 
 /// Places start on a boundary that suits every wire structure.
 const PLACE_ALIGN: usize = 16;
@@ -39,16 +40,16 @@ impl<H: Hal + Clone> Places<H> {
 
 impl<H: Hal> Places<H> {
     /// Byte offset of the place of `head`.
-    fn offset(&self, head: u16) -> usize {
-        usize::from(self.size.slot(head)).saturating_mul(self.stride)
+    fn offset(&self, head: Slot) -> usize {
+        usize::from(self.size.slot(head.get())).saturating_mul(self.stride)
     }
 
-    fn place(&self, head: u16) -> NonNull<u8> {
+    fn place(&self, head: Slot) -> NonNull<u8> {
         // SAFETY: Area In Place; the index is reduced.
         unsafe { self.region.ptr().add(self.offset(head)) }
     }
 
-    fn part(&self, head: u16, len: usize, direction: Direction) -> Result<SharedPart, Misuse> {
+    fn part(&self, head: Slot, len: usize, direction: Direction) -> Result<SharedPart, Misuse> {
         if len > self.room {
             return Err(Misuse::NoRoomDeclared);
         }
@@ -61,14 +62,26 @@ impl<H: Hal> Places<H> {
 pub(super) struct RequestArea<H: Hal> {
     headers: Option<Places<H>>,
     responses: Option<Places<H>>,
+    tables: Option<Places<H>>,
 }
 
+/// Bytes of an entry of an indirect table, in either format.
+const ENTRY: usize = 16;
+
 impl<H: Hal + Clone> RequestArea<H> {
-    /// Room for a header and a response of these lengths per descriptor; 0 for none.
-    pub(super) fn new(hal: &H, size: QueueSize, header: usize, response: usize) -> Result<Self, Error> {
+    /// Room for a header and a response of these lengths, and for a table of so many entries, per descriptor; 0 for none.
+    pub(super) fn new(
+        hal: &H,
+        size: QueueSize,
+        header: usize,
+        response: usize,
+        table: u16,
+    ) -> Result<Self, Error> {
+        let table = usize::from(table).saturating_mul(ENTRY);
         Ok(Self {
             headers: Places::new(hal, size, header, Direction::ToDevice)?,
             responses: Places::new(hal, size, response, Direction::FromDevice)?,
+            tables: Places::new(hal, size, table, Direction::ToDevice)?,
         })
     }
 }
@@ -76,13 +89,13 @@ impl<H: Hal + Clone> RequestArea<H> {
 impl<H: Hal> RequestArea<H> {
     /// Says that the memory will never be freed.
     pub(super) fn report_leak(&self) {
-        for places in [&self.headers, &self.responses].into_iter().flatten() {
+        for places in [&self.headers, &self.responses, &self.tables].into_iter().flatten() {
             places.region.report_leak();
         }
     }
 
     /// Copies `header` into the place of `head`. Only for a head that is not in flight.
-    pub(super) fn put_header(&mut self, head: u16, header: &[u8]) -> Result<SharedPart, Misuse> {
+    pub(super) fn put_header(&mut self, head: Slot, header: &[u8]) -> Result<SharedPart, Misuse> {
         let places = self.headers.as_ref().ok_or(Misuse::NoRoomDeclared)?;
         let part = places.part(head, header.len(), Direction::ToDevice)?;
         // SAFETY: Area In Place: the place has room for the header (`part` has checked) and nobody else uses it.
@@ -91,13 +104,34 @@ impl<H: Hal> RequestArea<H> {
     }
 
     /// The place for a response of `len` bytes to the request of `head`.
-    pub(super) fn response(&self, head: u16, len: usize) -> Result<SharedPart, Misuse> {
+    pub(super) fn response(&self, head: Slot, len: usize) -> Result<SharedPart, Misuse> {
         let places = self.responses.as_ref().ok_or(Misuse::NoRoomDeclared)?;
         places.part(head, len, Direction::FromDevice)
     }
 
+    /// Writes entry `at` of the table of `head`. Only for a head that is not in flight.
+    pub(super) fn put_entry(&mut self, head: Slot, at: u16, entry: [u64; 2]) {
+        let Some(places) = &self.tables else { return };
+        let offset = usize::from(at).saturating_mul(ENTRY);
+        if offset >= places.room {
+            return;
+        }
+        // SAFETY: Area In Place: strides and rooms are multiples of an entry, so all of it lies in the place.
+        let place = unsafe { places.place(head).add(offset) }.cast::<[u64; 2]>();
+        // SAFETY: as above; 16-byte aligned.
+        unsafe { place.write(entry) };
+    }
+
+    /// The table of `head`, as the device sees it, with so many entries: address and bytes.
+    pub(super) fn table(&self, head: Slot, entries: u16) -> (DeviceAddr, u32) {
+        let bytes = u32::from(entries).saturating_mul(16);
+        self.tables.as_ref().map_or((DeviceAddr::new(0), bytes), |tables| {
+            (tables.region.device_at(tables.offset(head)), bytes)
+        })
+    }
+
     /// Copies the first bytes of the response to `head` into `bytes`, as many as both have. Each byte is read once.
-    pub(super) fn read_response(&self, head: u16, len: usize, bytes: &mut [u8]) -> usize {
+    pub(super) fn read_response(&self, head: Slot, len: usize, bytes: &mut [u8]) -> usize {
         let Some(places) = &self.responses else { return 0 };
         let place = places.place(head);
         let len = len.min(places.room).min(bytes.len());

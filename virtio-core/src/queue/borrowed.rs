@@ -3,8 +3,10 @@
 
 use core::ptr::NonNull;
 
-use super::Queue;
-use super::split::Token;
+use super::build::{Builder, plan};
+use super::format::Format;
+use super::virtqueue::{Queue, Token};
+use super::ring::on;
 use crate::dma::Stretch;
 use crate::hal::Direction;
 use crate::{Error, Hal};
@@ -21,28 +23,57 @@ impl<H: Hal> Queue<H> {
         readable: &[&[u8]],
         writable: &mut [&mut [u8]],
     ) -> Result<Token, Error> {
-        let head = self.begin()?;
-        let mut built = Ok(());
-        for slice in readable {
-            let stretch = Stretch { memory: NonNull::from(*slice), device: None };
-            built = built.and_then(|()| {
-                // SAFETY: the caller's promise; a shared slice is readable, which is all the direction needs.
-                unsafe { self.slots.push_stretch(hal, head, stretch, Direction::ToDevice) }
-            });
+        let Self { ring, slots, counts, cold, open, .. } = &mut *self;
+        if !*open || slots.free_count == 0 {
+            return Err(self.no_room());
         }
-        for slice in writable.iter_mut() {
-            let stretch = Stretch { memory: NonNull::from(&mut **slice), device: None };
-            built = built.and_then(|()| {
-                // SAFETY: the caller's promise; an exclusive slice is writable.
-                unsafe { self.slots.push_stretch(hal, head, stretch, Direction::FromDevice) }
-            });
-        }
-        match built.and_then(|()| self.push_back(head, 0)) {
-            Ok(()) => Ok(self.commit(head, 0)),
-            Err(error) => {
-                self.slots.abandon(hal, head);
-                Err(error)
+        let order = counts.added;
+        let least = readable.len().saturating_add(writable.len());
+        let slot = on!(ring, ring => {
+            let direct = plan_for(ring, least, slots.table_room(), slots.free_count);
+            let mut builder = Builder::new(ring, slots, &mut cold.area, hal, direct, order);
+            loop {
+                // SAFETY: the caller's promise.
+                match unsafe { push(&mut builder, readable, writable) } {
+                    Ok(()) => break builder.finish(0, counts),
+                    Err(_) if builder.plan_again() => {}
+                    // Dropping the builder gives the request up.
+                    Err(error) => break Err(error),
+                }
             }
-        }
+        })?;
+        Ok(self.token(slot, order))
     }
+
+    /// How many bytes were written for the request of `token`, if it was used; it is over then.
+    pub(crate) fn poll_written(&mut self, hal: &H, token: Token) -> Result<Option<u32>, Error> {
+        Ok(self.poll_for(hal, token)?.map(|(slot, settled)| {
+            self.finish(slot);
+            settled.written
+        }))
+    }
+}
+
+fn plan_for<R: Format>(_ring: &R, least: usize, table_room: u16, free: u32) -> u16 {
+    plan::<R>(least, table_room, free)
+}
+
+/// # Safety
+/// As for [`Queue::add_borrowed`].
+unsafe fn push<R: Format, H: Hal>(
+    builder: &mut Builder<'_, R, H>,
+    readable: &[&[u8]],
+    writable: &mut [&mut [u8]],
+) -> Result<(), Error> {
+    for slice in readable {
+        let stretch = Stretch { memory: NonNull::from(*slice), device: None };
+        // SAFETY: the caller's promise; a shared slice is readable, which is all the direction needs.
+        unsafe { builder.push_stretch(stretch, Direction::ToDevice) }?;
+    }
+    for slice in writable.iter_mut() {
+        let stretch = Stretch { memory: NonNull::from(&mut **slice), device: None };
+        // SAFETY: the caller's promise; an exclusive slice is writable.
+        unsafe { builder.push_stretch(stretch, Direction::FromDevice) }?;
+    }
+    Ok(())
 }

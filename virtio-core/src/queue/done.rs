@@ -1,32 +1,31 @@
 //! A completed request.
 
-use core::marker::PhantomData;
-
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::Queue;
-use super::chain::Settled;
-use super::split::Token;
+use super::add::Typed;
+use super::virtqueue::Token;
+use super::slots::Slot;
+use super::take::Settled;
 use crate::{Error, Hal, Misbehaved};
 
 /// A request that the device has used. Its place in the queue is free again when this is dropped.
 #[derive(Debug)]
 pub struct Done<'q, P: 'static, H: Hal> {
-    queue: &'q mut Queue<H>,
-    token: Token,
+    typed: Typed<'q, P, H>,
+    slot: Slot,
     settled: Settled,
-    payload: PhantomData<P>,
 }
 
 impl<'q, P: 'static, H: Hal> Done<'q, P, H> {
-    pub(super) fn new(queue: &'q mut Queue<H>, token: Token, settled: Settled) -> Self {
-        Self { queue, token, settled, payload: PhantomData }
+    pub(super) fn new(typed: Typed<'q, P, H>, slot: Slot, settled: Settled) -> Self {
+        Self { typed, slot, settled }
     }
 
     /// Which request this was.
     #[must_use]
     pub fn token(&self) -> Token {
-        self.token
+        let queue = &self.typed.queue;
+        queue.token(self.slot, queue.slots.head(self.slot).order)
     }
 
     /// How many bytes the device wrote, payload and response together, in that order. Never more than was posted.
@@ -47,7 +46,7 @@ impl<'q, P: 'static, H: Hal> Done<'q, P, H> {
     /// Copies the start of the response into `bytes`; answers how many bytes were copied.
     pub fn copy_response(&self, bytes: &mut [u8]) -> usize {
         let len = usize::try_from(self.settled.response).unwrap_or(usize::MAX);
-        self.queue.area.read_response(self.token.head, len, bytes)
+        self.typed.queue.cold.area.read_response(self.slot, len, bytes)
     }
 
     /// The start of the response as a wire structure.
@@ -66,12 +65,12 @@ impl<'q, P: 'static, H: Hal> Done<'q, P, H> {
 
     /// The payload, back from the device. `None` if it was taken already.
     pub fn take_payload(&mut self) -> Option<P> {
-        self.queue.slots.take_payload(self.token.head)
+        self.typed.take_payload(self.slot)
     }
 }
 
 impl<P: 'static, H: Hal> Drop for Done<'_, P, H> {
     fn drop(&mut self) {
-        self.queue.slots.finish(self.token.head);
+        self.typed.queue.finish(self.slot);
     }
 }

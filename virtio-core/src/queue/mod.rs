@@ -75,23 +75,35 @@
 //! }
 //! ```
 
+mod add;
 mod area;
 mod borrowed;
-mod chain;
+mod build;
+mod cold;
 mod done;
 mod event;
-mod layout;
+mod format;
+mod kind;
+#[cfg(feature = "packed")]
+mod packed;
 mod port;
+mod virtqueue;
+mod raw;
+mod request;
+mod restart;
+mod ring;
 mod set;
 mod slots;
 mod spec;
 mod split;
+mod take;
 
 pub use done::Done;
-pub use port::{Port, Rejected, Request};
+pub use kind::PayloadKind;
+pub use port::Port;
+pub use virtqueue::Token;
+pub(crate) use virtqueue::{Queue, Setup};
+pub use raw::{Cookie, RawBuffer};
+pub use request::{Rejected, Request};
 pub(crate) use set::QueueSet;
-pub use slots::PayloadKind;
 pub use spec::QueueSpec;
-pub(crate) use split::Setup;
-pub(crate) use split::SplitQueue as Queue;
-pub use split::Token;

@@ -1,127 +1,68 @@
-//! One queue, lent by its device.
+//! One queue, lent by its device: owned requests.
 
 use core::fmt;
-use core::marker::PhantomData;
 use core::time::Duration;
 
+use super::add::Typed;
 use super::done::Done;
-use super::split::Token;
-use super::{Queue, chain::Settled};
+use super::virtqueue::{Queue, Token};
+use super::request::{Rejected, Request};
+use super::slots::Slot;
+use super::take::Settled;
 use crate::dma::{Attachment, Attachments, Entries, Lend};
 use crate::hal::Deadline;
 use crate::transport::Transport;
-use crate::{Error, Hal, Misbehaved, QueueIndex, Wait};
-
-/// A request to be added: a header, a payload and room for a response, each of which may be absent.
-#[derive(Debug)]
-pub struct Request<'a, P> {
-    header: &'a [u8],
-    payload: P,
-    response: usize,
-}
-
-impl<'a, P> Request<'a, P> {
-    /// A request that carries just `payload`.
-    #[must_use]
-    pub const fn new(payload: P) -> Self {
-        Self { header: &[], payload, response: 0 }
-    }
-
-    pub(crate) fn into_payload(self) -> P {
-        self.payload
-    }
-
-    /// With a header, which is copied.
-    #[must_use]
-    pub fn header(mut self, header: &'a [u8]) -> Self {
-        self.header = header;
-        self
-    }
-
-    /// With room for a response of `bytes` behind the payload.
-    #[must_use]
-    pub fn response(mut self, bytes: usize) -> Self {
-        self.response = bytes;
-        self
-    }
-}
-
-/// A request that was not added, with its payload.
-#[derive(Debug)]
-pub struct Rejected<P> {
-    /// Why.
-    pub error: Error,
-    /// The payload, untouched.
-    pub payload: P,
-}
-
-impl<P> fmt::Display for Rejected<P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)
-    }
-}
-
-impl<P: fmt::Debug> core::error::Error for Rejected<P> {
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        Some(&self.error)
-    }
-}
-
-impl<P> From<Rejected<P>> for Error {
-    fn from(rejected: Rejected<P>) -> Self {
-        rejected.error
-    }
-}
+use crate::{Error, Hal, Misbehaved, Misuse, QueueIndex, Wait};
 
 /// One queue of a live device, for requests with payloads of type `P`.
 ///
 /// A port borrows the device, so it exists only while the device is live; queues of two devices cannot be mixed up.
 pub struct Port<'d, P, T: ?Sized, H: Hal> {
-    queue: &'d mut Queue<H>,
-    attachments: &'d mut Attachments<H>,
-    transport: &'d T,
-    hal: &'d H,
-    payload: PhantomData<P>,
+    pub(super) typed: Typed<'d, P, H>,
+    /// Attached memory, if the whole device was lent.
+    attachments: Option<&'d mut Attachments<H>>,
+    pub(super) transport: &'d T,
+    pub(super) hal: &'d H,
 }
 
 impl<P, T: ?Sized, H: Hal> fmt::Debug for Port<'_, P, T, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Port({}, {} free)", self.queue.index(), self.queue.free())
+        write!(f, "Port({}, {} free)", self.typed.queue.index(), self.typed.queue.free())
     }
 }
 
 impl<'d, P: Lend, T: Transport + ?Sized, H: Hal> Port<'d, P, T, H> {
     pub(crate) fn new(
         queue: &'d mut Queue<H>,
-        attachments: &'d mut Attachments<H>,
+        attachments: Option<&'d mut Attachments<H>>,
         transport: &'d T,
         hal: &'d H,
-    ) -> Self {
-        Self { queue, attachments, transport, hal, payload: PhantomData }
+    ) -> Result<Self, Error> {
+        Ok(Self { typed: Typed::new(queue)?, attachments, transport, hal })
     }
 
     /// Which queue this is.
     #[must_use]
     pub fn index(&self) -> QueueIndex {
-        self.queue.index()
+        self.typed.queue.index()
     }
 
     /// Descriptors in the queue.
     #[must_use]
     pub fn size(&self) -> u16 {
-        self.queue.size().get()
+        self.typed.queue.size().get()
     }
 
     /// Descriptors that are free. A request takes one for its header, one per segment of payload, one for its response.
     #[must_use]
     pub fn free(&self) -> u16 {
-        self.queue.free()
+        self.typed.queue.free()
     }
 
     /// Requests that were added and not used yet.
     #[must_use]
     pub fn in_flight(&self) -> u16 {
-        self.queue.in_flight()
+        self.typed.queue.in_flight()
     }
 
     /// Adds a request. The device does not see it before [`Port::publish`].
@@ -136,13 +77,15 @@ impl<'d, P: Lend, T: Transport + ?Sized, H: Hal> Port<'d, P, T, H> {
     /// Adds a request whose header is followed by the table of entries of an attachment.
     ///
     /// # Errors
-    /// As for [`Port::add`]; [`Misuse::NoSuchAttachment`](crate::Misuse).
+    /// As for [`Port::add`]; [`Misuse::NoSuchAttachment`](crate::Misuse), also from a port of
+    /// [`Device::ports`](crate::device::Device::ports): attachments belong to the whole device.
     pub fn add_attaching<B: 'static>(
         &mut self,
         request: Request<'_, P>,
         attachment: &Attachment<B>,
     ) -> Result<Token, Rejected<P>> {
-        match self.attachments.entries(attachment) {
+        let attachments = self.attachments.as_mut().ok_or(Misuse::NoSuchAttachment);
+        match attachments.and_then(|attachments| attachments.entries(attachment)) {
             Ok(entries) => self.add_with(request, Some(entries)),
             Err(error) => Err(Rejected { error: error.into(), payload: request.payload }),
         }
@@ -150,10 +93,10 @@ impl<'d, P: Lend, T: Transport + ?Sized, H: Hal> Port<'d, P, T, H> {
 
     fn add_with(&mut self, request: Request<'_, P>, entries: Option<Entries>) -> Result<Token, Rejected<P>> {
         let Request { header, payload, response } = request;
-        match self.queue.add(self.hal, header, entries, payload, response) {
+        match self.typed.add(self.hal, header, entries, payload, response) {
             Ok(token) => {
-                if let Some(entries) = entries {
-                    self.attachments.retain(entries.id);
+                if let (Some(entries), Some(attachments)) = (entries, &mut self.attachments) {
+                    attachments.retain(entries.id);
                 }
                 Ok(token)
             }
@@ -163,16 +106,12 @@ impl<'d, P: Lend, T: Transport + ?Sized, H: Hal> Port<'d, P, T, H> {
 
     /// Shows the device all requests added so far, with one index store.
     pub fn publish(&mut self) {
-        self.queue.publish();
+        self.typed.queue.publish(self.hal);
     }
 
     /// Notifies the device of what was published, if it wants to be. Answers whether it was.
     pub fn kick(&mut self) -> bool {
-        let wanted = self.queue.wants_notification();
-        if let Some(doorbell) = self.queue.doorbell().filter(|_| wanted) {
-            self.transport.notify(doorbell);
-        }
-        wanted
+        self.typed.queue.kick(self.transport, self.hal)
     }
 
     /// Adds, publishes and kicks.
@@ -191,10 +130,30 @@ impl<'d, P: Lend, T: Transport + ?Sized, H: Hal> Port<'d, P, T, H> {
     /// # Errors
     /// [`Error::Misbehaved`] if the device broke the ring's rules; the queue stays broken.
     pub fn poll(&mut self) -> Result<Option<Done<'_, P, H>>, Error> {
-        match self.queue.poll(self.hal)? {
-            Some((token, settled)) => Ok(Some(self.done(token, settled))),
+        match self.typed.queue.poll(self.hal)? {
+            Some((slot, settled)) => Ok(Some(self.done(slot, settled))),
             None => Ok(None),
         }
+    }
+
+    /// Takes up to `budget` used requests, oldest first, and gives each to `each`; answers how many there were. It looks at the
+    /// used ring's index once: what is used while it runs is left for the next time.
+    ///
+    /// # Errors
+    /// As for [`Port::poll`]; what was taken before was given to `each`.
+    #[inline]
+    pub fn drain(&mut self, budget: usize, mut each: impl FnMut(Done<'_, P, H>)) -> Result<usize, Error> {
+        let mut taken = 0_usize;
+        while taken < budget {
+            // The first look at the ring is the only one.
+            if taken > 0 && !self.typed.queue.has_seen_more() {
+                break;
+            }
+            let Some((slot, settled)) = self.typed.queue.poll(self.hal)? else { break };
+            taken = taken.saturating_add(1);
+            each(self.done(slot, settled));
+        }
+        Ok(taken)
     }
 
     /// The request of `token`, if it was used. Others stay for [`Port::poll`].
@@ -202,8 +161,8 @@ impl<'d, P: Lend, T: Transport + ?Sized, H: Hal> Port<'d, P, T, H> {
     /// # Errors
     /// As for [`Port::poll`]; [`Misuse::NoSuchRequest`](crate::Misuse) for a token that is done already.
     pub fn poll_for(&mut self, token: Token) -> Result<Option<Done<'_, P, H>>, Error> {
-        match self.queue.poll_for(self.hal, token)? {
-            Some(settled) => Ok(Some(self.done(token, settled))),
+        match self.typed.queue.poll_for(self.hal, token)? {
+            Some((slot, settled)) => Ok(Some(self.done(slot, settled))),
             None => Ok(None),
         }
     }
@@ -223,11 +182,11 @@ impl<'d, P: Lend, T: Transport + ?Sized, H: Hal> Port<'d, P, T, H> {
         mut deadline: Deadline,
     ) -> Result<Done<'_, P, H>, Error> {
         loop {
-            if let Some(settled) = self.queue.poll_for(self.hal, token)? {
-                return Ok(self.done(token, settled));
+            if let Some((slot, settled)) = self.typed.queue.poll_for(self.hal, token)? {
+                return Ok(self.done(slot, settled));
             }
             if deadline.expired(self.hal) {
-                return Err(Misbehaved::Timeout(Wait::Completion(self.queue.index())).into());
+                return Err(Misbehaved::Timeout(Wait::Completion(self.typed.queue.index())).into());
             }
         }
     }
@@ -236,18 +195,27 @@ impl<'d, P: Lend, T: Transport + ?Sized, H: Hal> Port<'d, P, T, H> {
     /// for there may be no interrupt for it (VIRTIO 1.4 §2.7.14).
     #[must_use = "a request that is used already may bring no interrupt"]
     pub fn enable_interrupts(&mut self) -> bool {
-        self.queue.enable_interrupts()
+        self.typed.queue.enable_interrupts(self.hal, 1)
+    }
+
+    /// Asks for an interrupt once `after` requests more are used, or all that are in flight, if those are fewer: 1 is the
+    /// next one. A hint, for devices with `EVENT_IDX`; others interrupt at the next one. Answers whether there is something
+    /// to poll for *already*.
+    #[must_use = "a request that is used already may bring no interrupt"]
+    pub fn enable_interrupts_after(&mut self, after: u16) -> bool {
+        self.typed.queue.enable_interrupts(self.hal, after)
     }
 
     /// Asks for no interrupts, which is how a queue starts. Some may come all the same (VIRTIO 1.4 §2.7.7.2).
     pub fn disable_interrupts(&mut self) {
-        self.queue.disable_interrupts();
+        self.typed.queue.disable_interrupts(self.hal);
     }
 
-    fn done(&mut self, token: Token, settled: Settled) -> Done<'_, P, H> {
-        if settled.entries != 0 {
-            self.attachments.unretain(settled.entries);
+    #[inline]
+    fn done(&mut self, slot: Slot, settled: Settled) -> Done<'_, P, H> {
+        if let Some(attachments) = self.attachments.as_mut().filter(|_| settled.entries != 0) {
+            attachments.unretain(settled.entries);
         }
-        Done::new(self.queue, token, settled)
+        Done::new(self.typed.reborrow(), slot, settled)
     }
 }

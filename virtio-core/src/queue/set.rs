@@ -70,6 +70,11 @@ impl<H: Hal> QueueSet<H> {
         self.all().iter_mut().find(|queue| queue.index() == index)
     }
 
+    /// All queues, to be lent one by one.
+    pub(crate) fn each(&mut self) -> core::slice::IterMut<'_, Queue<H>> {
+        self.all().iter_mut()
+    }
+
     fn pop(&mut self) -> Option<Queue<H>> {
         let last = self.len.checked_sub(1)?;
         let pages = self.pages.as_ref()?;
@@ -84,7 +89,7 @@ impl<H: Hal> QueueSet<H> {
     pub(crate) fn release(&mut self, hal: &H, proof: &Stopped) {
         self.armed = false;
         while let Some(mut queue) = self.pop() {
-            queue.slots.release_all(hal, proof);
+            queue.release_all(hal, proof, |_, _| {});
         }
         self.pages = None;
     }

@@ -1,6 +1,6 @@
 //! A queue, declared as data.
 
-use super::slots::PayloadKind;
+use super::kind::PayloadKind;
 use crate::QueueIndex;
 use crate::dma::Lend;
 
@@ -19,6 +19,7 @@ pub struct QueueSpec {
     pub(crate) least: u16,
     pub(crate) header_room: usize,
     pub(crate) response_room: usize,
+    pub(crate) table_room: u16,
     pub(crate) payload: PayloadKind,
 }
 
@@ -32,6 +33,7 @@ impl QueueSpec {
             least: 1,
             header_room: 0,
             response_room: 0,
+            table_room: 0,
             payload: PayloadKind::of::<P>(),
         }
     }
@@ -47,6 +49,15 @@ impl QueueSpec {
     #[must_use]
     pub const fn header(mut self, bytes: usize) -> Self {
         self.header_room = bytes;
+        self
+    }
+
+    /// Has an indirect table of up to `segments` entries for each request, in DMA memory, if the device offers
+    /// `INDIRECT_DESC`: a request of 2 to so many segments takes one descriptor of the ring (VIRTIO 1.4 §2.7.5.3, §2.8.7).
+    /// Longer ones take descriptors of the ring, in part or as a whole.
+    #[must_use]
+    pub const fn indirect(mut self, segments: u16) -> Self {
+        self.table_room = segments;
         self
     }
 

@@ -2,5 +2,6 @@
 
 mod bench;
 mod probing;
+mod queue_reset;
 mod queues;
 mod registers;

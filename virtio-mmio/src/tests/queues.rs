@@ -8,16 +8,16 @@ use virtio_core::{DeviceAddr, Error, HalError, Incompatible, Misuse, QueueIndex,
 use super::bench::{Access, Bench, Publish, r, w};
 use crate::{MmioTransport, probe};
 
-const QUEUE: QueueIndex = QueueIndex::new(3);
+pub(super) const QUEUE: QueueIndex = QueueIndex::new(3);
 
-fn transport(bench: &Bench) -> MmioTransport<&Bench> {
+pub(super) fn transport(bench: &Bench) -> MmioTransport<&Bench> {
     let transport = probe(bench).unwrap().unwrap();
     bench.take();
     transport
 }
 
 /// Rings as a legacy device computes them from where the descriptors are.
-fn legacy_rings(size: u16, descriptor: u64) -> Rings {
+pub(super) fn legacy_rings(size: u16, descriptor: u64) -> Rings {
     let driver = descriptor + 16 * u64::from(size);
     let device = (driver + 2 * u64::from(size) + 6).next_multiple_of(4096);
     Rings {
@@ -133,6 +133,22 @@ fn a_kick_is_one_register_write_behind_a_barrier() {
         bench.take();
         transport.notify(bell);
         assert_eq!(bench.take(), [Publish, w(0x050, 3)]);
+    }
+}
+
+#[test]
+fn a_kick_with_a_position_is_the_same_write() {
+    for version in [1, 2] {
+        let bench = Bench::device(version, 16);
+        let mut transport = transport(&bench);
+        let rings = Rings { notification_data: true, ..legacy_rings(8, 0x1000) };
+        let bell = transport.enable_queue(QUEUE, &rings);
+        assert_eq!(bell, Ok(BELL));
+        bench.take();
+        for (position, value) in [(0, 3), (1, 0x1_0003), (0x8005, 0x8005_0003), (u16::MAX, 0xffff_0003)] {
+            transport.notify(BELL.at(position));
+            assert_eq!(bench.take(), [Publish, w(0x050, value)]);
+        }
     }
 }
 

@@ -5,5 +5,7 @@ pub(crate) mod bench;
 mod device;
 mod in_use;
 pub(crate) mod machine;
+mod notification_data;
 mod opening;
+mod queue_reset;
 mod queues;

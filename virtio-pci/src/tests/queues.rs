@@ -7,8 +7,8 @@ use super::bench::{Access, Acquire, Publish, Read, Write, r, w};
 use super::device::{DEVICE, Device, ISR, NOTIFY};
 use super::machine::Machine;
 
-const QUEUE: QueueIndex = QueueIndex::new(1);
-const RINGS: Rings = Rings {
+pub(super) const QUEUE: QueueIndex = QueueIndex::new(1);
+pub(super) const RINGS: Rings = Rings {
     size: 64,
     descriptor: DeviceAddr::new(0x1_2345_6000),
     driver: DeviceAddr::new(0x2_2345_7008),
@@ -17,7 +17,7 @@ const RINGS: Rings = Rings {
 };
 
 /// Runs a test on a GPU whose capability for notifications has this offset, length and multiplier.
-fn with_notify(
+pub(super) fn with_notify(
     [offset, len, multiplier]: [u32; 3],
     device: &Device,
     test: impl FnOnce(&mut dyn Transport, &Machine),
@@ -33,7 +33,7 @@ fn with_notify(
     test(&mut transport, &machine);
 }
 
-const PLAIN: [u32; 3] = [0x3000, 0x1000, 4];
+pub(super) const PLAIN: [u32; 3] = [0x3000, 0x1000, 4];
 
 #[test]
 fn a_queue_in_order_and_enabled_last() {

@@ -1,7 +1,7 @@
-//! The split virtqueue (VIRTIO 1.4 §2.7).
+//! Split virtqueues (VIRTIO 1.4 §2.7).
 
-mod queue;
-mod rings;
+mod layout;
+pub(super) mod protocol;
+mod ring;
 
-pub use queue::Token;
-pub(crate) use queue::{Setup, SplitQueue};
+pub(super) use ring::{Regions, SplitRing};

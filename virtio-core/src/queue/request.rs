@@ -1,0 +1,66 @@
+//! A request to be added, and one that was not.
+
+use core::fmt;
+
+use crate::Error;
+
+/// A request to be added: a header, a payload and room for a response, each of which may be absent.
+#[derive(Debug)]
+pub struct Request<'a, P> {
+    pub(super) header: &'a [u8],
+    pub(super) payload: P,
+    pub(super) response: usize,
+}
+
+impl<'a, P> Request<'a, P> {
+    /// A request that carries just `payload`.
+    #[must_use]
+    pub const fn new(payload: P) -> Self {
+        Self { header: &[], payload, response: 0 }
+    }
+
+    pub(crate) fn into_payload(self) -> P {
+        self.payload
+    }
+
+    /// With a header, which is copied.
+    #[must_use]
+    pub fn header(mut self, header: &'a [u8]) -> Self {
+        self.header = header;
+        self
+    }
+
+    /// With room for a response of `bytes` behind the payload.
+    #[must_use]
+    pub fn response(mut self, bytes: usize) -> Self {
+        self.response = bytes;
+        self
+    }
+}
+
+/// A request that was not added, with its payload.
+#[derive(Debug)]
+pub struct Rejected<P> {
+    /// Why.
+    pub error: Error,
+    /// The payload, untouched.
+    pub payload: P,
+}
+
+impl<P> fmt::Display for Rejected<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl<P: fmt::Debug> core::error::Error for Rejected<P> {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+impl<P> From<Rejected<P>> for Error {
+    fn from(rejected: Rejected<P>) -> Self {
+        rejected.error
+    }
+}

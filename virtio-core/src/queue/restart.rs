@@ -1,0 +1,54 @@
+//! Stopping one queue and starting it again, while its device lives (VIRTIO 1.4 §2.6.1) (a room of unsafe code).
+#![expect(unsafe_code, reason = "takes payloads back from a queue that the device has let go of")]
+
+use super::cold::Closed;
+use super::format::Counts;
+use super::virtqueue::{NONE, Queue, Token};
+use crate::dma::Stopped;
+use crate::{Hal, Misuse};
+
+impl<H: Hal> Queue<H> {
+    /// Takes all requests back: the device has reset the queue. Payloads of type `P` of requests that were not taken yet go
+    /// to `returned`, with the attachment that the request named, or 0. The queue stays stopped.
+    pub(crate) fn stop<P: 'static>(
+        &mut self,
+        hal: &H,
+        proof: &Stopped,
+        mut returned: impl FnMut(Token, P, u64),
+    ) -> Result<(), Misuse> {
+        if !self.carries::<P>() {
+            return Err(Misuse::WrongPayload);
+        }
+        self.close(Closed::Stopped);
+        self.release_all(hal, proof, |queue, slot| {
+            let head = *queue.slots.head(slot);
+            let token = queue.token(slot, head.order);
+            // SAFETY: just checked to carry P; the proof says that the device does not use its memory any more, and
+            // `release_all` has ended its segments.
+            if let Some(payload) = unsafe { queue.slots.unpark(slot) } {
+                returned(token, payload, head.entries);
+            }
+        });
+        Ok(())
+    }
+
+    /// Makes the queue as it was when it was new, but for the serial numbers. Only a stopped queue, which the device does not
+    /// know.
+    pub(crate) fn restart(&mut self, hal: &H) -> Result<(), Misuse> {
+        if self.cold.closed != Some(Closed::Stopped) {
+            return Err(Misuse::QueueNotStopped);
+        }
+        self.base = self.base.wrapping_add(self.counts.added);
+        self.counts = Counts::default();
+        (self.used_first, self.used_last, self.run_last) = (NONE, NONE, NONE);
+        self.slots.clear();
+        for region in self.cold.regions.iter().flatten() {
+            region.zero();
+        }
+        self.ring.restart();
+        self.cold.closed = None;
+        self.open = true;
+        self.disable_interrupts(hal);
+        Ok(())
+    }
+}

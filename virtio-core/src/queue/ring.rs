@@ -1,0 +1,106 @@
+//! Either format of ring, matched once per call.
+
+use super::format::{Counts, Format, UsedEntry};
+#[cfg(feature = "packed")]
+use super::packed::PackedRing;
+use super::split::{Regions, SplitRing};
+use crate::abi::features::Features;
+use crate::regs::BarrierClass;
+use crate::transport::Rings;
+use crate::{DeviceAddr, Error, Hal, Misbehaved, QueueIndex, QueueSize};
+
+/// The ring of one queue.
+#[derive(Debug)]
+pub(super) enum Ring {
+    Split(SplitRing),
+    #[cfg(feature = "packed")]
+    Packed(PackedRing),
+}
+
+/// Calls the same method of whichever ring it is.
+macro_rules! on {
+    ($ring:expr, $it:ident => $call:expr) => {
+        match $ring {
+            $crate::queue::ring::Ring::Split($it) => $call,
+            #[cfg(feature = "packed")]
+            $crate::queue::ring::Ring::Packed($it) => $call,
+        }
+    };
+}
+pub(super) use on;
+
+impl Ring {
+    /// Allocates the ring that goes with the negotiated features.
+    pub(super) fn new<H: Hal + Clone>(
+        hal: &H,
+        size: QueueSize,
+        legacy: bool,
+        features: Features,
+    ) -> Result<(Self, Regions<H>), Error> {
+        let class = BarrierClass::for_features(features);
+        let event_idx = features.contains(Features::EVENT_IDX);
+        #[cfg(feature = "packed")]
+        if features.contains(Features::RING_PACKED) {
+            let (ring, regions) = PackedRing::new(hal, size, event_idx, class)?;
+            return Ok((Self::Packed(ring), regions));
+        }
+        let (ring, regions) = SplitRing::new(hal, size, legacy, event_idx, class)?;
+        Ok((Self::Split(ring), regions))
+    }
+
+    pub(super) fn addresses<H: Hal>(&self, regions: &Regions<H>) -> Rings {
+        on!(self, ring => ring.addresses(regions))
+    }
+
+    /// Where the device sees the descriptors.
+    pub(super) fn device(&self) -> DeviceAddr {
+        on!(self, ring => ring.device())
+    }
+
+    pub(super) fn restart(&mut self) {
+        on!(self, ring => ring.restart());
+    }
+
+    pub(super) fn publish<H: Hal>(&mut self, hal: &H, counts: &Counts) {
+        on!(self, ring => ring.publish(hal, counts));
+    }
+
+    pub(super) fn wants_notification<H: Hal>(&mut self, hal: &H, counts: &Counts) -> bool {
+        on!(self, ring => ring.wants_notification(hal, counts))
+    }
+
+    pub(super) fn position(&self, counts: &Counts) -> u16 {
+        on!(self, ring => ring.position(counts))
+    }
+
+    pub(super) fn enable_interrupts<H: Hal>(&mut self, hal: &H, counts: &Counts, ahead: u16) -> bool {
+        on!(self, ring => ring.enable_interrupts(hal, counts, ahead))
+    }
+
+    pub(super) fn disable_interrupts<H: Hal>(&mut self, hal: &H, counts: &Counts) {
+        on!(self, ring => ring.disable_interrupts(hal, counts));
+    }
+
+    #[inline]
+    pub(super) fn next_used<H: Hal>(
+        &mut self,
+        hal: &H,
+        counts: &Counts,
+        queue: impl FnOnce() -> QueueIndex,
+    ) -> Result<Option<UsedEntry>, Misbehaved> {
+        on!(self, ring => ring.next_used(hal, counts, queue))
+    }
+
+    pub(super) fn has_seen_more(&self, counts: &Counts) -> bool {
+        on!(self, ring => ring.has_seen_more(counts))
+    }
+
+    #[inline]
+    pub(super) fn retire(&mut self, descriptors: u16) {
+        on!(self, ring => ring.retire(descriptors));
+    }
+
+    pub(super) fn can_retire(&self, counts: &Counts, requests: u64) -> bool {
+        on!(self, ring => ring.can_retire(counts, requests))
+    }
+}

@@ -1,0 +1,217 @@
+//! One virtqueue, split or packed: what it is made of, how it is shown to the device and how the two notify each other.
+//!
+//! Adding is in `add`, `raw` and `borrowed`, taking back in `take`; ring memory is reached through `ring`, requests through
+//! `slots`.
+
+use core::fmt;
+
+use super::area::RequestArea;
+use super::cold::{Closed, Cold, ColdBox};
+use super::format::Counts;
+use super::kind::PayloadKind;
+use super::ring::Ring;
+use super::slots::{Slot, Slots};
+use crate::abi::features::Features;
+use crate::transport::{Doorbell, Rings, Transport};
+use crate::{DeviceAddr, Error, Hal, Misbehaved, Misuse, QueueIndex, QueueSize};
+
+/// Ends the list of used requests.
+pub(super) const NONE: u16 = u16::MAX;
+
+/// What a queue is built from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setup {
+    pub(crate) index: QueueIndex,
+    pub(crate) size: QueueSize,
+    pub(crate) header_room: usize,
+    pub(crate) response_room: usize,
+    /// Entries of an indirect table.
+    pub(crate) table_room: u16,
+    pub(crate) payload: PayloadKind,
+    pub(crate) legacy: bool,
+    pub(crate) features: Features,
+}
+
+/// Names a request: its head, and a serial number that tells it from earlier requests with the same head.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Token {
+    pub(super) head: u16,
+    pub(super) serial: u64,
+    /// Where the queue's descriptors lie: what tells it from the same token of another queue.
+    pub(super) queue: DeviceAddr,
+}
+
+/// One virtqueue. The hot half; `cold` has the rest, and owns the memory of both.
+pub(crate) struct Queue<H: Hal> {
+    pub(super) ring: Ring,
+    pub(super) slots: Slots,
+    pub(super) counts: Counts,
+    /// Requests that were added before the queue was last started.
+    pub(super) base: u64,
+    /// Requests that were used, but that nobody has asked for yet, oldest first.
+    pub(super) used_first: u16,
+    pub(super) used_last: u16,
+    /// With `IN_ORDER`: the last request of the run that is being taken, and what the device says it wrote there.
+    pub(super) run_last: u16,
+    pub(super) run_len: u32,
+    pub(super) in_order: bool,
+    pub(super) notification_data: bool,
+    /// Neither broken nor stopped.
+    pub(super) open: bool,
+    pub(super) cold: ColdBox<H>,
+}
+
+// Queues may be built on small stacks.
+const _: () = assert!(size_of::<Queue<&dyn Hal>>() < 200);
+
+impl<H: Hal> fmt::Debug for Queue<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue")
+            .field("index", &self.index())
+            .field("counts", &self.counts)
+            .field("closed", &self.cold.closed)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<H: Hal + Clone> Queue<H> {
+    pub(crate) fn new(hal: &H, setup: &Setup) -> Result<Self, Error> {
+        let &Setup { index, size, header_room, response_room, features, .. } = setup;
+        let indirect = features.contains(Features::INDIRECT_DESC);
+        // A chain may not be longer than the queue, tables included (VIRTIO 1.4 §2.7.5.3.1).
+        let table_room = if indirect { setup.table_room.min(size.get()) } else { 0 };
+        let (ring, regions) = Ring::new(hal, size, setup.legacy, features)?;
+        let area = RequestArea::new(hal, size, header_room, response_room, table_room)?;
+        let (slots, pages, place) = Slots::new(hal.clone(), size, table_room, setup.payload)?;
+        let cold = ColdBox::new(place, Cold { area, regions, index, doorbell: None, closed: None, pages });
+        let mut queue = Self {
+            ring,
+            slots,
+            counts: Counts::default(),
+            base: 0,
+            used_first: NONE,
+            used_last: NONE,
+            run_last: NONE,
+            run_len: 0,
+            in_order: features.contains(Features::IN_ORDER),
+            notification_data: features.contains(Features::NOTIFICATION_DATA),
+            open: true,
+            cold,
+        };
+        queue.disable_interrupts(hal);
+        Ok(queue)
+    }
+}
+
+impl<H: Hal> Queue<H> {
+    pub(crate) fn index(&self) -> QueueIndex {
+        self.cold.index
+    }
+    pub(crate) fn size(&self) -> QueueSize {
+        self.slots.size()
+    }
+    /// Descriptors that are free.
+    pub(crate) fn free(&self) -> u16 {
+        u16::try_from(self.slots.free_count).unwrap_or(u16::MAX)
+    }
+    /// Requests that were added and not used yet.
+    pub(crate) fn in_flight(&self) -> u16 {
+        u16::try_from(self.counts.added.wrapping_sub(self.counts.completed)).unwrap_or(u16::MAX)
+    }
+    pub(crate) fn addresses(&self) -> Rings {
+        let rings = self.ring.addresses(&self.cold.regions);
+        Rings { notification_data: self.notification_data, ..rings }
+    }
+    pub(crate) fn set_doorbell(&mut self, doorbell: Doorbell) {
+        self.cold.doorbell = Some(doorbell);
+    }
+    pub(crate) fn carries<P: 'static>(&self) -> bool {
+        self.slots.kind_is::<P>()
+    }
+
+    pub(super) fn token(&self, slot: Slot, order: u64) -> Token {
+        Token { head: slot.get(), serial: order.wrapping_add(self.base), queue: self.ring.device() }
+    }
+
+    /// An error if the queue has seen a violated invariant, or was stopped.
+    #[inline]
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        if self.open { Ok(()) } else { Err(self.why_closed()) }
+    }
+
+    /// Why nothing can be added.
+    #[cold]
+    pub(super) fn no_room(&self) -> Error {
+        if self.open { Misuse::QueueFull.into() } else { self.why_closed() }
+    }
+
+    #[cold]
+    fn why_closed(&self) -> Error {
+        match self.cold.closed {
+            Some(Closed::Broken(why)) => why.into(),
+            Some(Closed::Stopped) | None => Misuse::QueueStopped.into(),
+        }
+    }
+
+    /// The queue saw a violated invariant.
+    #[cold]
+    pub(super) fn fail(&mut self, why: Misbehaved) -> Error {
+        self.close(Closed::Broken(why));
+        why.into()
+    }
+
+    pub(super) fn close(&mut self, why: Closed) {
+        self.open = false;
+        self.cold.closed = Some(why);
+    }
+
+    /// Shows the device everything added so far: one store.
+    #[inline]
+    pub(crate) fn publish(&mut self, hal: &H) {
+        if self.counts.shown != self.counts.added {
+            self.ring.publish(hal, &self.counts);
+            self.counts.shown = self.counts.added;
+        }
+    }
+
+    /// The doorbell to ring, if the device wants to be notified of what was published since the last call
+    /// (VIRTIO 1.4 §2.7.13.4, §2.8.21.3). A full barrier lies between the publication and the suppression field (I-ORDER).
+    #[inline]
+    pub(crate) fn wants_notification(&mut self, hal: &H) -> Option<Doorbell> {
+        if self.ring.wants_notification(hal, &self.counts) { self.doorbell() } else { None }
+    }
+
+    fn doorbell(&self) -> Option<Doorbell> {
+        let doorbell = self.cold.doorbell?;
+        let data = self.notification_data;
+        Some(if data { doorbell.at(self.ring.position(&self.counts)) } else { doorbell })
+    }
+
+    /// Notifies the device if it wants to be; answers whether it did.
+    #[inline]
+    pub(crate) fn kick<T: Transport + ?Sized>(&mut self, transport: &T, hal: &H) -> bool {
+        let doorbell = self.wants_notification(hal);
+        if let Some(doorbell) = doorbell {
+            transport.notify(doorbell);
+        }
+        doorbell.is_some()
+    }
+
+    /// Asks for an interrupt once `after` requests more are used; 1 is the next one. Answers whether there is something to
+    /// take already, for which there may be no interrupt (VIRTIO 1.4 §2.7.14, §2.8.22).
+    #[must_use]
+    pub(crate) fn enable_interrupts(&mut self, hal: &H, after: u16) -> bool {
+        // Never behind what is in flight: nothing more might ever be added.
+        let in_flight = self.counts.shown.wrapping_sub(self.counts.completed);
+        let in_flight = u16::try_from(in_flight).unwrap_or(u16::MAX);
+        let ahead = after.min(in_flight).saturating_sub(1);
+        let ready = self.ring.enable_interrupts(hal, &self.counts, ahead);
+        ready || self.used_first != NONE || self.run_last != NONE
+    }
+
+    /// Asks for no interrupts. A hint: some may still come (VIRTIO 1.4 §2.7.7).
+    pub(crate) fn disable_interrupts(&mut self, hal: &H) {
+        self.ring.disable_interrupts(hal, &self.counts);
+    }
+}
