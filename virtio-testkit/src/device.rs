@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use virtio_core::{DeviceId, Features, Status};
 
-use crate::hal::{DeviceMemory, TestHal};
-use crate::queue::{Completion, FakeQueue, Handler, Lie, Reply, Request};
+use crate::builder::Builder;
+use crate::hal::DeviceMemory;
+use crate::queue::{Completion, FakeQueue, Held, Lie};
 use crate::trace::Event;
 use crate::transport::FakeTransport;
 
@@ -21,7 +22,22 @@ pub enum Reset {
     Never,
 }
 
-type ConfigHook = Box<dyn FnMut(&mut Vec<u8>, usize, &[u8]) + Send>;
+/// How a device resets one queue, where `RING_RESET` was accepted (VIRTIO 1.4 §2.6.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum QueueResetStyle {
+    /// At once.
+    AtOnce,
+    /// After the driver has looked so many times. Until then the device begins nothing new, and still finishes what it
+    /// holds.
+    AfterReads(u32),
+    /// Never: the driver waits in vain.
+    Never,
+    /// Not at all, although the feature is offered: the queue goes on as before, and both registers say so. QEMU 7.2's
+    /// virtio-mmio is like that.
+    Ignored,
+}
+
+pub(crate) type ConfigHook = Box<dyn FnMut(&mut Vec<u8>, usize, &[u8]) + Send>;
 
 pub(crate) struct State {
     pub(crate) id: DeviceId,
@@ -32,6 +48,8 @@ pub(crate) struct State {
     pub(crate) dictates_queue_size: bool,
     pub(crate) can_be_cut_off: bool,
     pub(crate) reset: Reset,
+    pub(crate) queue_reset: QueueResetStyle,
+    pub(crate) on_reset: Option<Box<dyn FnMut() + Send>>,
     pub(crate) config: Vec<u8>,
     pub(crate) generation: u32,
     pub(crate) has_generation: bool,
@@ -75,8 +93,11 @@ impl State {
         self.accepted = [0; 4];
         self.interrupt = 0;
         for queue in &mut self.queues {
-            queue.ring = None;
-            queue.held.clear();
+            queue.reset();
+            queue.was_reset = false;
+        }
+        if let Some(hook) = &mut self.on_reset {
+            hook();
         }
     }
 
@@ -105,148 +126,10 @@ impl fmt::Debug for FakeDevice {
     }
 }
 
-/// What a [`FakeDevice`] is like from the start.
-pub struct Builder {
-    state: Box<dyn FnOnce(DeviceMemory) -> State>,
-}
-
-impl fmt::Debug for Builder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").finish_non_exhaustive()
-    }
-}
-
-impl Builder {
-    fn new(id: DeviceId) -> Self {
-        Self {
-            state: Box::new(move |memory| State {
-                id,
-                offered: Features::VERSION_1,
-                legacy: false,
-                refuses_features: false,
-                aliases_windows: false,
-                dictates_queue_size: false,
-                can_be_cut_off: false,
-                reset: Reset::AtOnce,
-                config: Vec::new(),
-                generation: 0,
-                has_generation: true,
-                unsettled: 0,
-                on_config_write: None,
-                queues: Vec::new(),
-                memory,
-                status: Status::empty(),
-                resetting: None,
-                accepted: [0; 4],
-                interrupt: 0,
-                interrupts: 0,
-                cut_off: false,
-                hung: false,
-                manual: false,
-            }),
-        }
-    }
-
-    fn with(self, change: impl FnOnce(&mut State) + 'static) -> Self {
-        let make = self.state;
-        Self {
-            state: Box::new(move |memory| {
-                let mut state = make(memory);
-                change(&mut state);
-                state
-            }),
-        }
-    }
-
-    /// Offers these features and no others. `VERSION_1` alone is the default.
-    #[must_use]
-    pub fn features(self, offered: Features) -> Self {
-        self.with(move |state| state.offered = offered)
-    }
-
-    /// Has this configuration space.
-    #[must_use]
-    pub fn config(self, bytes: impl Into<Vec<u8>>) -> Self {
-        let bytes = bytes.into();
-        self.with(move |state| state.config = bytes)
-    }
-
-    /// Calls `hook` after every write to the configuration space, with the space (the bytes are in it already), the
-    /// offset and the bytes. A device with a selector register changes the space here. The hook must not call the device.
-    #[must_use]
-    pub fn on_config_write(self, hook: impl FnMut(&mut Vec<u8>, usize, &[u8]) + Send + 'static) -> Self {
-        self.with(move |state| state.on_config_write = Some(Box::new(hook)))
-    }
-
-    /// Has queue `index`, of at most `max` entries, whose requests `handler` answers.
-    #[must_use]
-    pub fn queue(self, index: u16, max: u16, handler: impl FnMut(Request) -> Reply + Send + 'static) -> Self {
-        let handler: Handler = Box::new(handler);
-        self.with(move |state| state.queues.push(FakeQueue::new(index, max, handler)))
-    }
-
-    /// Has queue `index` that holds what is given to it: the driver fills it with buffers, [`FakeDevice::send`] uses
-    /// them.
-    #[must_use]
-    pub fn event_queue(self, index: u16, max: u16) -> Self {
-        self.queue(index, max, |_| Reply::Hold)
-    }
-
-    /// Is a legacy device behind a legacy transport: 32 feature bits, no FEATURES_OK, no generation, rings in one block,
-    /// in native byte order.
-    #[must_use]
-    pub fn legacy(self) -> Self {
-        self.with(|state| {
-            state.legacy = true;
-            state.has_generation = false;
-            state.offered -= Features::VERSION_1;
-        })
-    }
-
-    /// Never keeps FEATURES_OK.
-    #[must_use]
-    pub fn refuses_features(self) -> Self {
-        self.with(|state| state.refuses_features = true)
-    }
-
-    /// Reads and writes feature window 1 for every higher one, as QEMU 7.2's virtio-mmio does.
-    #[must_use]
-    pub fn aliases_feature_windows(self) -> Self {
-        self.with(|state| state.aliases_windows = true)
-    }
-
-    /// Decides on the size of its queues, as legacy PCI does.
-    #[must_use]
-    pub fn dictates_queue_size(self) -> Self {
-        self.with(|state| state.dictates_queue_size = true)
-    }
-
-    /// Can be kept off the bus.
-    #[must_use]
-    pub fn can_be_cut_off(self) -> Self {
-        self.with(|state| state.can_be_cut_off = true)
-    }
-
-    /// Resets like this. [`Reset::AtOnce`] is the default.
-    #[must_use]
-    pub fn reset(self, reset: Reset) -> Self {
-        self.with(move |state| state.reset = reset)
-    }
-
-    /// Does nothing at a doorbell; works only in [`FakeDevice::poll`].
-    #[must_use]
-    pub fn manual(self) -> Self {
-        self.with(|state| state.manual = true)
-    }
-
-    /// The device, on the memory of `hal`.
-    #[must_use]
-    pub fn build(self, hal: &TestHal) -> FakeDevice {
-        FakeDevice { state: Arc::new(Mutex::new((self.state)(hal.memory()))) }
-    }
-}
-
 impl FakeDevice {
+    /// What [`FakeDevice::complete_batch`] writes.
+    pub const BATCH_FILL: u8 = 0xb7;
+
     /// Starts to describe a device.
     #[must_use]
     pub fn builder(id: DeviceId) -> Builder {
@@ -284,6 +167,11 @@ impl FakeDevice {
     /// Changes how resets go from now on.
     pub fn set_reset(&self, reset: Reset) {
         self.state().reset = reset;
+    }
+
+    /// Changes how resets of queues go from now on.
+    pub fn set_queue_reset(&self, style: QueueResetStyle) {
+        self.state().queue_reset = style;
     }
 
     /// Stops working on queues, or starts again. Registers go on answering.
@@ -352,12 +240,17 @@ impl FakeDevice {
                 }
             };
             let Some(mut handler) = queue.handler.take() else { return };
+            let epoch = queue.epoch;
             drop(state);
             let held = request.held();
             let reply = handler(request);
             let mut state = self.state();
             let Some(queue) = state.queue(index) else { return };
             queue.handler = Some(handler);
+            if queue.epoch != epoch {
+                // The queue was reset from inside its handler: there is nobody left to answer.
+                continue;
+            }
             let interrupts = queue.apply(&memory, held, reply);
             self.settle(state, index, interrupts);
         }
@@ -392,7 +285,7 @@ impl FakeDevice {
     }
 
     /// Uses the `nth` held request of a queue (0 is the oldest): writes `bytes`, as much as fits. Requests may be
-    /// completed in any order.
+    /// completed in any order; where `IN_ORDER` was accepted, any other than the oldest is a lie.
     ///
     /// # Panics
     /// If so many are not held.
@@ -418,6 +311,42 @@ impl FakeDevice {
         self.settle(state, index, interrupts);
     }
 
+    /// Uses the `n` oldest held requests of a queue, in full, with **one** used element or descriptor (VIRTIO 1.4 §2.7.9,
+    /// §2.8.9): what the device may write of each is filled with [`FakeDevice::BATCH_FILL`].
+    ///
+    /// # Panics
+    /// If so many are not held, if `n` is 0, or without `IN_ORDER`.
+    pub fn complete_batch(&self, queue: u16, n: usize) {
+        let room: Vec<usize> = {
+            let mut state = self.state();
+            let queue = state.queue(queue).expect("the device has such a queue");
+            queue.held.iter().take(n).map(|held| held.chain.writable()).collect()
+        };
+        assert!(room.len() == n, "queue {queue} holds {} requests", room.len());
+        let answers: Vec<Vec<u8>> = room.iter().map(|len| vec![Self::BATCH_FILL; *len]).collect();
+        self.complete_batch_with(queue, &answers.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    }
+
+    /// As [`FakeDevice::complete_batch`], for as many as there are answers. Only the last one may be shorter than there is
+    /// room, because only its length is told.
+    ///
+    /// # Panics
+    /// If so many are not held, if there are none, if another than the last is short, or without `IN_ORDER`.
+    pub fn complete_batch_with(&self, queue: u16, answers: &[&[u8]]) {
+        let mut state = self.state();
+        assert!(state.features().contains(Features::IN_ORDER), "one used element for many takes IN_ORDER");
+        let memory = state.memory.clone();
+        let at = state.queue(queue).expect("the device has such a queue");
+        let n = answers.len();
+        assert!(n > 0 && n <= at.held.len(), "queue {queue} holds {} requests, not {n}", at.held.len());
+        for (held, answer) in at.held.iter().zip(answers).take(n - 1) {
+            assert!(answer.len() >= held.chain.writable(), "a request that is skipped is written in full");
+        }
+        let batch: Vec<Held> = at.held.drain(..n).collect();
+        let interrupts = at.complete_batch(&memory, &batch, answers);
+        self.settle(state, queue, interrupts);
+    }
+
     /// Sends `bytes` through an event queue: uses the oldest buffer it holds. Answers whether there was one.
     pub fn send(&self, queue: u16, bytes: &[u8]) -> bool {
         let waiting = self.held(queue) > 0;
@@ -440,7 +369,8 @@ impl FakeDevice {
         self.settle(state, queue, interrupts);
     }
 
-    /// Asks the driver not to notify a queue, or to notify it again (`used.flags`). Without `EVENT_IDX` only.
+    /// Asks the driver not to notify a queue, or to notify it again: by `used.flags` of a split queue, which counts without
+    /// `EVENT_IDX` only, or by the event suppression of a packed one.
     ///
     /// # Panics
     /// If the queue is not enabled.
@@ -448,21 +378,26 @@ impl FakeDevice {
         let mut state = self.state();
         let memory = state.memory.clone();
         let queue = state.queue(queue).expect("the device has such a queue");
+        if matches!(queue.ring(), crate::DeviceQueue::Packed(_)) {
+            // The same field; otherwise the next request would overwrite it.
+            queue.frozen_event = suppress;
+        }
         queue.ring().suppress_notifications(&memory, suppress).expect("the ring can be written");
     }
 
-    /// Leaves `avail_event` of a queue alone from now on, at `index`: the driver has to notify when the chain with that
-    /// index is made available, and only then. `None` goes back to "at the next one". With `EVENT_IDX` only.
+    /// From now on the driver has to notify a queue when the chain with index `event` is made available, and only then; in
+    /// a packed queue, the descriptor at position `event`: the slot, and its wrap counter in bit 15. `None` goes back to "at
+    /// the next one". With `EVENT_IDX` only.
     ///
     /// # Panics
-    /// If the queue is not enabled.
-    pub fn set_avail_event(&self, queue: u16, index: Option<u16>) {
+    /// If the queue is not enabled, or is packed and `EVENT_IDX` was not accepted.
+    pub fn set_avail_event(&self, queue: u16, event: Option<u16>) {
         let mut state = self.state();
         let memory = state.memory.clone();
         let queue = state.queue(queue).expect("the device has such a queue");
-        queue.frozen_event = index.is_some();
-        let index = index.unwrap_or(queue.ring().taken());
-        queue.ring().set_avail_event(&memory, index).expect("the ring can be written");
+        queue.frozen_event = event.is_some();
+        let event = event.unwrap_or(queue.ring().taken());
+        queue.ring().set_avail_event(&memory, event).expect("the device may ask for that");
     }
 
     /// The device's side of a queue, if the driver has enabled it.

@@ -92,10 +92,21 @@
 //! | no answer, or a late one, or answers out of order | [`Reply::Hold`], then [`FakeDevice::complete`] |
 //! | events (a keyboard) | [`Builder::event_queue`], then [`FakeDevice::send`] |
 //! | a broken ring | [`Reply::Lie`] or [`FakeDevice::lie`] |
+//! | packed queues, and every feature of a queue | [`Builder::features`]: what is offered and accepted is in force, and checked |
+//! | one used element for many requests (`IN_ORDER`) | [`Reply::Hold`], then [`FakeDevice::complete_batch`] |
+//! | fewer notifications, or at a certain place | [`FakeDevice::suppress_notifications`], [`FakeDevice::set_avail_event`] |
 //! | a device that works in its own time | [`Builder::manual`], then [`FakeDevice::poll`], perhaps from [`TestHal::on_relax`] |
 //! | to read memory named in a request | [`Request::memory`] |
+//! | a device on a thread of its own, with nothing but the rings between it and the driver | [`DeviceMemory::pin`], and a [`DeviceQueue`] on that |
 //! | a reset that takes long, or for ever | [`Builder::reset`] |
+//! | the reset of one queue, done, slow or ignored | [`Builder::queue_reset`] |
+//! | state of a model that goes with a reset | [`Builder::on_reset`] |
 //! | configuration that changes | [`FakeDevice::set_config`], [`FakeDevice::unsettle_config`], [`Builder::on_config_write`] |
+//!
+//! The device's side of the rings, split and packed, is written from the specification and shares nothing with the driver's.
+//! It is strict: chains that are too long, descriptors and ids that are in flight already, flags that must not be set,
+//! positions that are not where the driver is, an order that `IN_ORDER` does not allow, each is recorded with what was wrong,
+//! and fails the test.
 //!
 //! Everything works under Miri, on big-endian and 32-bit hosts too: pointers are kept, never invented.
 #![allow(
@@ -108,7 +119,9 @@
     reason = "a test kit runs on a host and fails tests by panicking"
 )]
 
+mod builder;
 mod device;
+mod guest;
 mod hal;
 mod memory;
 mod queue;
@@ -117,10 +130,12 @@ mod ring;
 mod trace;
 mod transport;
 
-pub use device::{Builder, FakeDevice, Reset};
-pub use hal::{Call, DeviceMemory, Outstanding, TestHal};
+pub use builder::Builder;
+pub use device::{FakeDevice, QueueResetStyle, Reset};
+pub use guest::GuestMemory;
+pub use hal::{Call, DeviceMemory, Outstanding, Pinned, TestHal};
 pub use queue::{Lie, Reply, Request};
 pub use registers::FakeRegisters;
-pub use ring::{Buffer, Chain, DeviceQueue};
+pub use ring::{Buffer, Chain, DeviceQueue, PackedDeviceSide, SplitDeviceSide};
 pub use trace::Event;
 pub use transport::FakeTransport;

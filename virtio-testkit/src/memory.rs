@@ -1,12 +1,13 @@
 //! Memory that devices written in Rust can reach, with a map that knows what is theirs.
 //!
 //! **Blocks Own**: a block with `memory` owns one allocation of `layout`: a guard page, `len` bytes rounded up to pages, a
-//! guard page. It is freed once, when the block leaves the quarantine or the map is dropped. Pointers are kept, never made
-//! from addresses, so provenance is exact.
+//! guard page. It is freed once, when the block has left the quarantine or the map is dropped, and nobody has it pinned.
+//! Pointers are kept, never made from addresses, so provenance is exact.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::collections::{BTreeMap, VecDeque};
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use virtio_core::Direction;
@@ -51,16 +52,23 @@ pub(crate) struct Block {
     pub(crate) len: usize,
     /// The buffer a shared segment stands in for.
     pub(crate) buffer: Option<NonNull<u8>>,
-    memory: Option<Memory>,
+    /// Taken out when the block leaves the quarantine. A device on a thread of its own may keep it longer.
+    memory: Option<Arc<Memory>>,
 }
 
-struct Memory {
+pub(crate) struct Memory {
     start: NonNull<u8>,
     layout: Layout,
     data: NonNull<u8>,
     room: usize,
     page: usize,
 }
+
+// SAFETY: Blocks Own: the allocation belongs to whoever holds this, on any thread.
+unsafe impl Send for Memory {}
+// SAFETY: only the map accesses the bytes through it, which takes the lock of the Hal; whoever has it pinned keeps it, and
+// has promised the rest to `DeviceMemory::pin`.
+unsafe impl Sync for Memory {}
 
 /// All memory of one `TestHal`, by device address.
 pub(crate) struct Map {
@@ -173,7 +181,7 @@ impl Map {
                 self.next_share
             }
         };
-        let block = Block { kind, life: Life::Live, direction, len, buffer, memory: Some(memory) };
+        let block = Block { kind, life: Life::Live, direction, len, buffer, memory: Some(Arc::new(memory)) };
         self.blocks.insert(device, block);
         (device, pointer)
     }
@@ -257,6 +265,20 @@ impl Map {
     /// The pointer to the first byte of a block, whoever may use it.
     pub(crate) fn reach_any(&self, device: u64) -> Option<NonNull<u8>> {
         self.blocks.get(&device)?.memory.as_ref().map(|memory| memory.data)
+    }
+
+    /// The memory of a block, the pointer to `len` bytes in it, and whether the device may write them.
+    pub(crate) fn pin(
+        &self,
+        address: u64,
+        len: usize,
+        any: bool,
+    ) -> Result<(Arc<Memory>, NonNull<u8>, bool), String> {
+        let first = self.reach(address, len, false, any)?;
+        let writable = self.reach(address, len, true, any).is_ok();
+        let (_, block) = self.blocks.range(..=address).next_back().ok_or("nothing is there")?;
+        let memory = block.memory.as_ref().ok_or("the block has no memory")?;
+        Ok((Arc::clone(memory), first, writable))
     }
 
     pub(crate) fn read(&self, address: u64, bytes: &mut [u8], any: bool) -> Result<(), String> {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use virtio_core::transport::QueueReset;
+
 use crate::hal::DeviceMemory;
 use crate::ring::{Buffer, Chain, DeviceQueue};
 
@@ -19,11 +21,12 @@ pub struct Request {
     /// The guest's memory, for requests that carry addresses.
     pub memory: DeviceMemory,
     head: u16,
+    descriptors: u16,
 }
 
 impl Request {
     pub(crate) fn held(&self) -> Held {
-        let chain = Chain { head: self.head, buffers: self.buffers.clone() };
+        let chain = Chain { head: self.head, buffers: self.buffers.clone(), descriptors: self.descriptors };
         Held { chain, readable: self.readable.clone() }
     }
 }
@@ -47,21 +50,49 @@ pub enum Reply {
     Lie(Lie),
 }
 
-/// Ways in which a device breaks the rules of a ring.
+/// Ways in which a device breaks the rules of a ring. Each means the like in both formats.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Lie {
-    /// A used element that names `id`: out of range, not in flight, or used a second time.
+    /// A used element or descriptor that names `id`: out of range, not in flight, or, after a completion, used a second
+    /// time.
+    ///
+    /// Packed: `id` has 16 bits there, the low ones count; the length is declared valid. The device goes on behind the list
+    /// with that id, or one descriptor further if there is none.
     UsedId {
-        /// The head it names.
+        /// What it names: a head, or an id.
         id: u32,
         /// The length it says.
         len: u32,
     },
-    /// `used.idx` moves by this much, with no element written.
+    /// So many are announced as used, and none is written: what the driver finds there is left over.
+    ///
+    /// Split: `used.idx` moves by this much. Packed: AVAIL and USED of so many descriptors turn, and nothing else in them.
     UsedIndex(u16),
-    /// The descriptor table is filled with this byte. A driver that keeps its own records does not notice.
+    /// A used element or descriptor that is written where the driver looks next, and not announced: for the driver, nothing
+    /// has happened.
+    ///
+    /// Split: `used.idx` stays. Packed: AVAIL and USED have the values of the lap before.
+    Unannounced {
+        /// What it names: a head, or an id.
+        id: u32,
+        /// The length it says.
+        len: u32,
+    },
+    /// The descriptors are filled with this byte. A driver that keeps its own records does not notice.
+    ///
+    /// Packed: that includes the flags, so a byte with the highest bit set makes every descriptor look used in a lap with
+    /// wrap counter 1, a byte without it in the others.
     OverwriteDescriptors(u8),
+    /// Rubbish where the device says which notifications it wants. It stays until the test asks for something else with
+    /// [`FakeDevice::set_avail_event`](crate::FakeDevice::set_avail_event) or
+    /// [`FakeDevice::suppress_notifications`](crate::FakeDevice::suppress_notifications).
+    Suppression {
+        /// Split: `avail_event`. Packed: `desc`, a position.
+        event: u16,
+        /// Split: `used.flags`. Packed: `flags`; 3 is a reserved mode, and so is everything above.
+        flags: u16,
+    },
 }
 
 pub(crate) type Handler = Box<dyn FnMut(Request) -> Reply + Send>;
@@ -82,10 +113,20 @@ pub(crate) struct FakeQueue {
     pub(crate) max: u16,
     /// Taken out while it runs.
     pub(crate) handler: Option<Handler>,
+    /// The driver has enabled it, and neither device nor queue were reset.
+    pub(crate) enabled: bool,
+    /// Gone as well when the driver has made the device stop.
     pub(crate) ring: Option<DeviceQueue>,
     pub(crate) held: Vec<Held>,
+    /// What the device wants to be notified of was fixed by the test.
     pub(crate) frozen_event: bool,
     pub(crate) stopped: Option<String>,
+    /// Reads of the reset register until a reset of this queue is over.
+    pub(crate) resetting: Option<u32>,
+    /// It was reset since the device was: it may be enabled again.
+    pub(crate) was_reset: bool,
+    /// Grows whenever the queue is reset, so that a handler that ran meanwhile does not answer.
+    pub(crate) epoch: u64,
 }
 
 impl fmt::Debug for FakeQueue {
@@ -103,11 +144,44 @@ impl FakeQueue {
             index,
             max,
             handler: Some(handler),
+            enabled: false,
             ring: None,
             held: Vec::new(),
             frozen_event: false,
             stopped: None,
+            resetting: None,
+            was_reset: false,
+            epoch: 0,
         }
+    }
+
+    /// Back to the state after power-on: nothing of the driver's memory is known any more.
+    pub(crate) fn reset(&mut self) {
+        self.enabled = false;
+        self.ring = None;
+        self.held.clear();
+        self.frozen_event = false;
+        self.stopped = None;
+        self.resetting = None;
+        self.epoch += 1;
+    }
+
+    /// What the driver sees of a reset. One that is over shows in both registers; where none was begun, the queue is as live
+    /// as it was.
+    pub(crate) fn reads_reset(&mut self) -> QueueReset {
+        match self.resetting {
+            Some(0) => {
+                self.reset();
+                self.was_reset = true;
+            }
+            Some(u32::MAX) => return QueueReset::Ongoing,
+            Some(left) => {
+                self.resetting = Some(left - 1);
+                return QueueReset::Ongoing;
+            }
+            None => {}
+        }
+        if self.enabled { QueueReset::Ignored } else { QueueReset::Done }
     }
 
     pub(crate) fn ring(&mut self) -> &mut DeviceQueue {
@@ -116,7 +190,8 @@ impl FakeQueue {
 
     /// Takes the next request.
     pub(crate) fn next(&mut self, memory: &DeviceMemory) -> Result<Option<Request>, String> {
-        if self.stopped.is_some() {
+        // While a queue is being reset, nothing new is begun (VIRTIO 1.4 §2.6.1.1.1).
+        if self.stopped.is_some() || self.resetting.is_some() {
             return Ok(None);
         }
         let Some(ring) = &mut self.ring else { return Ok(None) };
@@ -129,6 +204,7 @@ impl FakeQueue {
             readable: chain.readable(memory)?,
             writable: chain.writable(),
             head: chain.head,
+            descriptors: chain.descriptors,
             buffers: chain.buffers,
             memory: memory.clone(),
         }))
@@ -160,13 +236,46 @@ impl FakeQueue {
             Completion::Honest(bytes) => (bytes, None),
             Completion::Claiming(bytes, len) => (bytes, Some(len)),
         };
-        // The driver has reset the device from inside its handler.
-        let Some(ring) = &mut self.ring else { return Ok(false) };
-        let before = ring.used();
+        // The driver has reset the device from inside its handler, or has made it stop.
+        if self.ring.is_none() {
+            return Ok(false);
+        }
         let written = held.chain.write(memory, bytes)?;
         let written = u32::try_from(written).map_err(|_| "a chain holds less than 4 GiB")?;
-        ring.push(memory, u32::from(held.chain.head), claim.unwrap_or(written))?;
-        ring.wants_interrupt(memory, before)
+        self.retire(memory, &[&held.chain], claim.unwrap_or(written))
+    }
+
+    /// Completes requests, all in full, with one used element or descriptor.
+    pub(crate) fn complete_batch(
+        &mut self,
+        memory: &DeviceMemory,
+        batch: &[Held],
+        answers: &[&[u8]],
+    ) -> Result<bool, String> {
+        let mut written = 0;
+        for (held, answer) in batch.iter().zip(answers) {
+            written = held.chain.write(memory, answer)?;
+        }
+        let chains: Vec<&Chain> = batch.iter().map(|held| &held.chain).collect();
+        let written = u32::try_from(written).map_err(|_| "a chain holds less than 4 GiB")?;
+        self.retire(memory, &chains, written)
+    }
+
+    fn retire(&mut self, memory: &DeviceMemory, chains: &[&Chain], len: u32) -> Result<bool, String> {
+        let Some(ring) = &mut self.ring else { return Ok(false) };
+        let before = ring.used();
+        ring.push_batch(memory, chains, len)?;
+        self.wants_interrupt(memory, before)
+    }
+
+    /// Whether the driver wants an interrupt. One that asks in a way that it must not is at fault.
+    fn wants_interrupt(&self, memory: &DeviceMemory, before: u16) -> Result<bool, String> {
+        let Some(ring) = &self.ring else { return Ok(false) };
+        let wants = ring.wants_interrupt(memory, before);
+        if let Err(why) = &wants {
+            memory.fault(format!("queue {}: {why}", self.index));
+        }
+        wants
     }
 
     pub(crate) fn lie(&mut self, memory: &DeviceMemory, lie: Lie) -> Result<bool, String> {
@@ -175,16 +284,18 @@ impl FakeQueue {
             Lie::UsedId { id, len } => {
                 let before = ring.used();
                 ring.push(memory, id, len)?;
-                ring.wants_interrupt(memory, before)
+                return self.wants_interrupt(memory, before);
             }
-            Lie::UsedIndex(advance) => {
-                ring.write_used_index(memory, ring.used().wrapping_add(advance))?;
-                Ok(false)
-            }
+            Lie::UsedIndex(advance) => ring.jump(memory, advance)?,
+            Lie::Unannounced { id, len } => ring.push_unannounced(memory, id, len)?,
             Lie::OverwriteDescriptors(byte) => {
                 ring.overwrite_descriptors(&memory.clone().hostile(), byte)?;
-                Ok(false)
+            }
+            Lie::Suppression { event, flags } => {
+                self.frozen_event = true;
+                ring.write_suppression(memory, event, flags)?;
             }
         }
+        Ok(false)
     }
 }

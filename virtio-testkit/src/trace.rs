@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use virtio_core::transport::Rings;
+use virtio_core::transport::{QueueReset, Rings};
 use virtio_core::{DeviceAddr, Leaked, QueueIndex, Status};
 
 /// One thing that a driver did, as Hal or transport saw it.
@@ -99,6 +99,15 @@ pub enum Event {
         /// Where its rings are.
         rings: Rings,
     },
+    /// The reset of a queue was asked for.
+    QueueResetWrite(QueueIndex),
+    /// The driver looked how the reset of a queue stands.
+    QueueResetRead {
+        /// Which one.
+        queue: QueueIndex,
+        /// The answer.
+        answer: QueueReset,
+    },
     /// A doorbell was rung.
     Notify(QueueIndex),
     /// The interrupt status was read and cleared.
@@ -136,5 +145,11 @@ impl Event {
     #[must_use]
     pub fn confirms_reset(&self) -> bool {
         matches!(self, Self::StatusRead(status) if status.is_empty())
+    }
+
+    /// Whether this is the confirmation of the reset of a queue.
+    #[must_use]
+    pub fn confirms_queue_reset(&self, of: QueueIndex) -> bool {
+        matches!(self, Self::QueueResetRead { queue, answer: QueueReset::Done } if *queue == of)
     }
 }

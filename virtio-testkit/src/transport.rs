@@ -3,17 +3,21 @@
 use std::fmt;
 
 use virtio_core::config::check_access;
-use virtio_core::transport::{Doorbell, DoorbellWidth, InterruptStatus, Rings, Transport, TransportInfo};
+use virtio_core::transport::{
+    Doorbell, DoorbellWidth, InterruptStatus, QueueReset, Rings, Transport, TransportInfo,
+};
 use virtio_core::{DeviceId, Error, Features, Incompatible, QueueIndex, Status};
 
-use crate::device::{FakeDevice, Reset, State};
+use crate::device::{FakeDevice, QueueResetStyle, Reset, State};
+use crate::queue::FakeQueue;
 use crate::ring::DeviceQueue;
 use crate::trace::Event;
 
 /// A [`Transport`] to a [`FakeDevice`], in memory.
 ///
 /// It is strict: a driver that takes status bits back without a reset, accepts features that were not offered, enables a
-/// queue before FEATURES_OK or rings a doorbell before DRIVER_OK has broken the specification, and fails the test.
+/// queue before FEATURES_OK, or for the first time after DRIVER_OK, rings a doorbell before DRIVER_OK, tells the wrong
+/// position with it, or resets a queue without `RING_RESET` has broken the specification, and fails the test.
 pub struct FakeTransport {
     device: FakeDevice,
 }
@@ -82,6 +86,26 @@ impl State {
         // A device of version 1 may refuse a driver that is not.
         let stale = self.offered.contains(Features::VERSION_1) && !accepted.contains(Features::VERSION_1);
         !self.refuses_features && !stale
+    }
+
+    /// The upper half of a notification is where the driver has got to, or nothing (VIRTIO 1.4 §2.9).
+    fn check_position(&mut self, index: u16, position: u16) {
+        let (memory, carries) = (self.memory.clone(), self.features().contains(Features::NOTIFICATION_DATA));
+        if !carries {
+            if position != 0 {
+                memory.fault(format!("the doorbell of queue {index} carries {position:#06x}"));
+            }
+            return;
+        }
+        let Some(ring) = self.queue(index).and_then(|queue| queue.ring.as_ref()) else { return };
+        match ring.published(&memory) {
+            Ok(due) if due == position => {}
+            Ok(due) => memory.fault(format!(
+                "the doorbell of queue {index} carries {position:#06x}, where {due:#06x} is published"
+            )),
+            // Recorded where it was found.
+            Err(_) => {}
+        }
     }
 }
 
@@ -152,36 +176,73 @@ impl Transport for FakeTransport {
         if !state.status.contains(due) {
             state.memory.fault(format!("queue {queue} was enabled before {due:?}"));
         }
-        let event_idx = state.features().contains(Features::EVENT_IDX);
+        let features = state.features();
+        if rings.notification_data != features.contains(Features::NOTIFICATION_DATA) {
+            state.memory.fault(format!("queue {queue}: notification_data is {}", rings.notification_data));
+        }
+        let late = state.status.contains(Status::DRIVER_OK);
         let (legacy, dictates) = (state.legacy, state.dictates_queue_size);
         let memory = state.memory.clone();
         let at = state.queue(queue.get()).ok_or(Incompatible::NoQueue(queue))?;
-        if at.ring.is_some() {
+        if at.enabled {
             return Err(Incompatible::QueueBusy(queue).into());
+        }
+        if late && !at.was_reset {
+            memory.fault(format!("queue {queue} was enabled after DRIVER_OK"));
         }
         if rings.size > at.max || (dictates && rings.size != at.max) {
             memory.fault(format!("queue {queue} has {} entries, the device allows {}", rings.size, at.max));
         }
-        match DeviceQueue::new(*rings, legacy, event_idx) {
+        match DeviceQueue::new(*rings, features, legacy) {
             Ok(ring) => at.ring = Some(ring),
             Err(why) => memory.fault(format!("queue {queue}: {why}")),
         }
+        at.enabled = true;
         Ok(Doorbell { offset: 0, value: u32::from(queue.get()), width: DoorbellWidth::Bits32 })
     }
 
-    fn notify(&self, doorbell: Doorbell) {
-        let Ok(index) = u16::try_from(doorbell.value) else {
-            self.device.state().memory.fault(format!("the doorbell rings {}", doorbell.value));
+    fn reset_queue(&mut self, queue: QueueIndex) {
+        let mut state = self.device.state();
+        state.memory.record(Event::QueueResetWrite(queue));
+        if !state.features().contains(Features::RING_RESET) {
+            state.memory.fault(format!("queue {queue} was reset without RING_RESET"));
+        }
+        let (style, memory) = (state.queue_reset, state.memory.clone());
+        let Some(at) = state.queue(queue.get()).filter(|at| at.enabled) else {
+            memory.fault(format!("queue {queue} was reset, but is not enabled"));
             return;
         };
+        match style {
+            QueueResetStyle::AtOnce => at.resetting = Some(0),
+            QueueResetStyle::AfterReads(reads) => at.resetting = Some(reads),
+            QueueResetStyle::Never => at.resetting = Some(u32::MAX),
+            QueueResetStyle::Ignored => {}
+        }
+        if at.resetting == Some(0) {
+            at.reset();
+            at.was_reset = true;
+        }
+    }
+
+    fn queue_reset(&mut self, queue: QueueIndex) -> QueueReset {
         let mut state = self.device.state();
+        let answer = state.queue(queue.get()).map_or(QueueReset::Done, FakeQueue::reads_reset);
+        state.memory.record(Event::QueueResetRead { queue, answer });
+        answer
+    }
+
+    fn notify(&self, doorbell: Doorbell) {
+        let mut state = self.device.state();
+        let [a, b, c, d] = doorbell.value.to_le_bytes();
+        let (index, position) = (u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d]));
         state.memory.record(Event::Notify(QueueIndex::new(index)));
         if !state.status.contains(Status::DRIVER_OK) {
             state.memory.fault(format!("queue {index} was notified before DRIVER_OK"));
         }
-        if state.queue(index).is_none_or(|queue| queue.ring.is_none()) {
+        if state.queue(index).is_none_or(|queue| !queue.enabled) {
             state.memory.fault(format!("queue {index} was notified, but is not enabled"));
         }
+        state.check_position(index, position);
         let manual = state.manual;
         drop(state);
         if !manual {

@@ -1,6 +1,7 @@
 //! The Hal of a test: strict, bouncing, counting.
 
 mod calls;
+mod pin;
 mod view;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use crate::memory::{Kind, Life, Map};
 use crate::registers::{FakeRegisters, Window};
 use crate::trace::Event;
 
+pub use pin::Pinned;
 pub use view::DeviceMemory;
 
 /// Calls of a [`TestHal`] that can be made to fail or to panic.

@@ -13,10 +13,13 @@ use crate::trace::Event;
 ///
 /// An access to memory that is not the device's (any more) fails with an explanation, and is recorded as a violation that
 /// fails the test, unless the device is [declared hostile](DeviceMemory::hostile).
+///
+/// Each access takes the lock of the whole [`TestHal`](crate::TestHal), which orders more than hardware would. A device on
+/// a thread of its own, which is to find missing barriers, works on [pinned](DeviceMemory::pin) memory.
 #[derive(Clone)]
 pub struct DeviceMemory {
     hal: Arc<Shared>,
-    hostile: bool,
+    pub(super) hostile: bool,
 }
 
 impl fmt::Debug for DeviceMemory {
@@ -48,7 +51,7 @@ impl DeviceMemory {
         self.hal.state.lock().unwrap_or_else(PoisonError::into_inner).faults.push(what);
     }
 
-    fn run<V>(&self, access: impl FnOnce(&Map) -> Result<V, String>) -> Result<V, String> {
+    pub(super) fn run<V>(&self, access: impl FnOnce(&Map) -> Result<V, String>) -> Result<V, String> {
         let mut state = self.hal.state.lock().unwrap_or_else(PoisonError::into_inner);
         let answer = access(&state.map);
         if let Err(why) = &answer {
