@@ -1,4 +1,4 @@
-//! `cargo xtask ci`: formatting, lints, documentation, the oldest compiler, every test, Miri.
+//! `cargo xtask ci`: formatting, lints, documentation, the oldest compiler, every test, Miri, loom, frames, fuzzing.
 
 use std::process::Command;
 
@@ -8,10 +8,13 @@ use crate::failure::Result;
 use crate::report::Report;
 use crate::setup::toolchain;
 use crate::test::{self, Part, packages};
-use crate::{kernel, miri, workspace};
+use crate::{fuzz, kernel, loom, miri, stack, workspace};
 
 /// The compiler the libraries promise to build with; as in the workspace's manifest.
 const OLDEST: &str = "1.85.1";
+
+/// Packages of their own, which run on the host.
+const APART: [&str; 2] = ["conformance/frames", "fuzz"];
 
 /// Runs everything and prints one closing line.
 pub fn verb() -> Result {
@@ -21,17 +24,23 @@ pub fn verb() -> Result {
     documentation(&mut report);
     oldest_compiler(&mut report);
     test::run(&Part::All, &mut report);
-    miri::run(&mut report);
+    loom::run(&mut report);
+    stack::run(&mut report);
+    fuzz::run(fuzz::CI_SECONDS, &mut report);
+    miri::run(miri::CI_SEEDS, &mut report);
     report.close()
 }
 
 fn formatting(report: &mut Report) {
     cargo(report, "formatting of the workspace", &["fmt", "--all", "--check"]);
-    for arch in Arch::ALL {
-        let name = format!("formatting of examples/{}", arch.name());
+    let kernels = Arch::ALL.map(kernel::folder);
+    let apart = ["conformance/polled"].iter().chain(&APART).map(|name| workspace::root().join(name));
+    for folder in kernels.into_iter().chain(apart) {
+        let name =
+            format!("formatting of {}", folder.strip_prefix(workspace::root()).unwrap_or(&folder).display());
         report.check(&name, || {
             let mut cargo = Command::new("cargo");
-            cargo.current_dir(kernel::folder(arch)).args(["fmt", "--check"]);
+            cargo.current_dir(&folder).args(["fmt", "--check"]);
             exec::run(&mut cargo, &name, BUILD_LIMIT)?.success(&name).map(drop)
         });
     }
@@ -43,6 +52,15 @@ fn lints(report: &mut Report) {
         |more: &[&'static str]| [&["clippy", "--workspace", "--all-targets"][..], more, &DENY].concat();
     cargo(report, "lints on the host", &host(&[]));
     cargo(report, "lints on the host, all features", &host(&["--all-features"]));
+    for package in APART {
+        let name = format!("lints of {package}");
+        report.check(&name, || {
+            let mut cargo = Command::new("cargo");
+            cargo.current_dir(workspace::root().join(package)).args(["clippy", "--locked", "--target-dir"]);
+            cargo.arg(workspace::target().join("apart")).args(DENY);
+            exec::run(&mut cargo, &name, BUILD_LIMIT)?.success(&name).map(drop)
+        });
+    }
     for target in packages::BARE_TARGETS {
         let name = format!("lints of the libraries for {target}");
         report.check(&name, || {

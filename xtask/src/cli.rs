@@ -7,7 +7,7 @@ use std::time::Duration;
 use lexopt::prelude::*;
 
 use crate::arch::{Arch, Pair, Transport};
-use crate::failure::{Context, Result, fail};
+use crate::failure::{Context, Failure, Result, fail};
 use crate::keys;
 
 /// What `cargo xtask help` prints.
@@ -19,13 +19,20 @@ cargo xtask run [OPTIONS] [-- QEMU ARGS]   boot an example kernel in QEMU (the s
     --screenshot FILE.png                  where the picture goes  [target/demo/ARCH-TRANSPORT.png]
     --type TEXT                            type TEXT and Enter before the picture is taken
     --without gpu|keyboard                 leave a device out
+    --packed                               devices that offer packed rings (mmio and pci only)
     --timeout SECONDS                      counted from QEMU's start                  [60]
     --accel tcg|kvm                        emulate, or use the host's processor      [tcg]
     --defmt                                build the kernel with defmt, decode its log here
-    --list                                 print the valid pairs and stop
+    --list                                 print the valid pairs, of --arch and --transport if given, and stop
 cargo xtask test [host|packages|guests|defmt]  every test, or a part; ends in `N passed, N failed`
 cargo xtask ci                             all that CI runs
-cargo xtask miri                           the host tests of core and test kit under Miri
+cargo xtask miri                           the host tests of core and test kit under Miri, the races with many seeds
+cargo xtask loom                           the hand-shakes of the queue, in every order of accesses that loom finds
+cargo xtask fuzz [--seconds N] [TARGET]    feed each target of fuzz/, or one, with what libFuzzer invents  [60 s each]
+cargo xtask fuzz TARGET INPUT              feed it this one file, as after a crash
+cargo xtask stack                          the frames of core in a debug build, none above 1024 bytes
+cargo xtask stress [--requests N]          two threads, one queue, no lost notification       [50000000]
+cargo xtask bench [ARGS]                   measure; `cargo xtask bench` alone says what there is
 cargo xtask setup [--arch ARCH]            find and fetch what is missing, for one or all
 cargo xtask help                           this text";
 
@@ -46,12 +53,14 @@ pub struct RunOptions {
     pub keyboard: bool,
     /// How long everything up to the power-off may take, from QEMU's start.
     pub timeout: Duration,
+    /// Have the devices offer packed rings.
+    pub packed: bool,
     /// Use KVM.
     pub kvm: bool,
     /// Log by defmt.
     pub defmt: bool,
-    /// Print the pairs only.
-    pub list: bool,
+    /// Run nothing, print these pairs.
+    pub list: Option<Vec<Pair>>,
     /// Handed to QEMU behind our own.
     pub qemu_args: Vec<OsString>,
 }
@@ -66,9 +75,10 @@ impl Default for RunOptions {
             gpu: true,
             keyboard: true,
             timeout: Duration::from_secs(60),
+            packed: false,
             kvm: false,
             defmt: false,
-            list: false,
+            list: None,
             qemu_args: Vec::new(),
         }
     }
@@ -81,15 +91,17 @@ impl RunOptions {
         let mut parts = args.splitn(2, |arg| arg == "--");
         let ours = parts.next().unwrap_or_default();
         let mut options = Self { qemu_args: parts.next().unwrap_or_default().to_vec(), ..Self::default() };
-        let mut transport = None;
+        let (mut arch, mut transport, mut list) = (None, None, false);
 
         let mut parser = lexopt::Parser::from_args(ours);
         while let Some(arg) = parser.next().context("options")? {
             match arg {
                 Long("arch") => {
                     let name = value(&mut parser, "--arch")?;
-                    options.pair.arch = Arch::parse(&name)
-                        .context(format!("--arch {name}: it is aarch64, riscv64 or x86_64"))?;
+                    arch = Some(
+                        Arch::parse(&name)
+                            .context(format!("--arch {name}: it is aarch64, riscv64 or x86_64"))?,
+                    );
                 }
                 Long("transport") => {
                     let name = value(&mut parser, "--transport")?;
@@ -100,7 +112,7 @@ impl RunOptions {
                 }
                 Long("headless") => options.headless = true,
                 Long("screenshot") => {
-                    let file = PathBuf::from(parser.value().context("--screenshot")?);
+                    let file = PathBuf::from(parser.value().map_err(Failure::new)?);
                     if file.extension().is_none_or(|ending| !ending.eq_ignore_ascii_case("png")) {
                         fail!("--screenshot {}: the name must end in .png", file.display());
                     }
@@ -118,29 +130,58 @@ impl RunOptions {
                     "keyboard" => options.keyboard = false,
                     other => fail!("--without {other}: it is gpu or keyboard"),
                 },
-                Long("timeout") => {
-                    let text = value(&mut parser, "--timeout")?;
-                    let seconds =
-                        text.parse().context(format!("--timeout {text}: not a number of seconds"))?;
-                    options.timeout = Duration::from_secs(seconds);
-                }
+                Long("packed") => options.packed = true,
+                Long("timeout") => options.timeout = Duration::from_secs(number(&mut parser, "--timeout")?),
                 Long("accel") => match value(&mut parser, "--accel")?.as_str() {
                     "tcg" => options.kvm = false,
                     "kvm" => options.kvm = true,
                     other => fail!("--accel {other}: it is tcg or kvm"),
                 },
                 Long("defmt") => options.defmt = true,
-                Long("list") => options.list = true,
+                Long("list") => list = true,
                 other => fail!("{}; `./run.sh --help` lists the options", other.unexpected()),
             }
         }
-        options.pair.transport = transport.unwrap_or(options.pair.arch.default_transport());
+        if list {
+            let chosen = |pair: &Pair| {
+                arch.is_none_or(|arch| pair.arch == arch)
+                    && transport.is_none_or(|transport| pair.transport == transport)
+                    && (!options.packed || pair.transport.has_packed())
+            };
+            options.list = Some(Pair::all().filter(chosen).collect());
+            return Ok(options);
+        }
+        let arch = arch.unwrap_or(options.pair.arch);
+        options.pair = Pair { arch, transport: transport.unwrap_or(arch.default_transport()) };
+        if options.packed && !options.pair.transport.has_packed() {
+            let name = options.pair;
+            fail!(
+                "--packed: {name} is a legacy device, which has no packed rings; add --transport mmio or pci"
+            );
+        }
         Ok(options)
+    }
+
+    /// What is run, for messages: `aarch64/mmio`, `x86_64/pci packed`.
+    pub fn name(&self) -> String {
+        format!("{}{}", self.pair, if self.packed { " packed" } else { "" })
+    }
+
+    /// The same, for files.
+    pub fn file_name(&self) -> String {
+        self.name().replace(['/', ' '], "-")
     }
 }
 
-fn value(parser: &mut lexopt::Parser, option: &str) -> Result<String> {
-    parser.value().and_then(|value| value.string()).context(option)
+/// The value of the option just read. Where there is none, the parser says of which.
+pub fn value(parser: &mut lexopt::Parser, option: &str) -> Result<String> {
+    parser.value().map_err(Failure::new)?.string().context(option)
+}
+
+/// The value of the option just read, as a number.
+pub fn number(parser: &mut lexopt::Parser, option: &str) -> Result<u64> {
+    let text = value(parser, option)?;
+    text.parse().context(format!("{option} {text}: not a number"))
 }
 
 #[cfg(test)]
@@ -169,15 +210,50 @@ mod tests {
     fn everything_at_once() {
         let options = parse(
             "--headless --screenshot a.png --type edid --without gpu --without keyboard \
-             --timeout 7 --accel kvm --defmt --list -- -smp 2 --headless",
+             --transport mmio --packed --timeout 7 --accel kvm --defmt -- -smp 2 --headless",
         )
         .unwrap();
-        assert!(options.headless && options.kvm && options.defmt && options.list);
+        assert!(options.headless && options.kvm && options.defmt && options.packed);
         assert!(!options.gpu && !options.keyboard);
         assert_eq!(options.screenshot.as_deref(), Some(Path::new("/home/me/a.png")));
         assert_eq!(options.text.as_deref(), Some("edid"));
         assert_eq!(options.timeout, Duration::from_secs(7));
         assert_eq!(options.qemu_args, ["-smp", "2", "--headless"]);
+    }
+
+    #[test]
+    fn packed_rings_need_a_modern_device() {
+        for line in ["--packed --transport mmio", "--arch x86_64 --packed"] {
+            assert!(parse(line).unwrap().packed, "{line}");
+        }
+        for line in ["--packed", "--packed --arch x86_64 --transport mmio-legacy"] {
+            let said = parse(line).unwrap_err().to_string();
+            assert!(said.contains("--transport mmio or pci"), "{said}");
+        }
+        let options = parse("--transport pci --packed").unwrap();
+        assert_eq!(options.name(), "aarch64/pci packed");
+        assert_eq!(options.file_name(), "aarch64-pci-packed");
+    }
+
+    #[test]
+    fn the_list_is_of_what_was_asked_for() {
+        let list = |line: &str| -> Vec<String> {
+            parse(line).unwrap().list.unwrap().iter().map(Pair::to_string).collect()
+        };
+        assert_eq!(list("--list").len(), 9);
+        let riscv64 = ["riscv64/mmio-legacy", "riscv64/mmio", "riscv64/pci"];
+        assert_eq!(list("--arch riscv64 --list"), riscv64);
+        assert_eq!(list("--list --transport mmio --arch riscv64"), riscv64[1..2]);
+        assert_eq!(list("--list --packed --arch riscv64"), riscv64[1..]);
+        assert_eq!(parse("--arch riscv64").unwrap().list, None);
+    }
+
+    #[test]
+    fn a_missing_value_is_said_once() {
+        for option in ["--arch", "--transport", "--screenshot", "--type", "--timeout"] {
+            let said = parse(option).unwrap_err().to_string();
+            assert_eq!(said.matches(option).count(), 1, "{said}");
+        }
     }
 
     #[test]

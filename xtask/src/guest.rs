@@ -10,7 +10,7 @@ use crate::kernel::Kernel;
 use crate::picture::Picture;
 use crate::process::Process;
 use crate::qemu::{self, Display, GPU, Sockets};
-use crate::qmp::Qmp;
+use crate::qmp::{Negotiated, Qmp};
 use crate::serial::{Serial, Waited};
 use crate::workspace::{self, Scratch};
 use crate::{keys, stream};
@@ -72,7 +72,7 @@ impl Guest {
             qmp,
             serial,
             folder,
-            name: options.pair.to_string(),
+            name: options.name(),
             success_status: options.pair.arch.success_status(),
             keyboard: options.keyboard,
             deadline,
@@ -128,6 +128,11 @@ impl Guest {
         let file = self.folder.path().join("screen.ppm");
         self.qmp.open()?.screendump(GPU, &file)?;
         Picture::from_ppm(&std::fs::read(&file).context("the screendump")?)
+    }
+
+    /// What QEMU's virtio devices offer and what was accepted, by device.
+    pub fn features(&mut self) -> Result<Option<Vec<Negotiated>>> {
+        self.qmp.open()?.virtio_features()
     }
 
     /// Waits, without a limit, until QEMU ends: by `off`, or by its window being closed.

@@ -4,6 +4,7 @@
 compile_error!("QEMU is driven over Unix sockets here: on Windows, use WSL 2");
 
 mod arch;
+mod bench;
 mod ci;
 mod cli;
 #[cfg(feature = "defmt")]
@@ -11,10 +12,13 @@ mod defmt;
 mod elf;
 mod exec;
 mod failure;
+mod fuzz;
 mod guest;
 mod kernel;
 mod keys;
+mod loom;
 mod miri;
+mod nightly;
 mod picture;
 mod pixels;
 mod process;
@@ -26,7 +30,10 @@ mod run;
 mod serial;
 mod setup;
 mod shell;
+mod stack;
 mod stream;
+mod stress;
+mod symbols;
 mod test;
 mod workspace;
 
@@ -61,6 +68,11 @@ fn dispatch(args: &[OsString]) -> Result {
         "test" => test::verb(&Part::parse(rest)?),
         "ci" => nothing_behind(rest).and_then(|()| ci::verb()),
         "miri" => nothing_behind(rest).and_then(|()| miri::verb()),
+        "loom" => nothing_behind(rest).and_then(|()| loom::verb()),
+        "fuzz" => fuzz::verb(rest),
+        "stack" => nothing_behind(rest).and_then(|()| stack::verb()),
+        "stress" => stress::verb(rest),
+        "bench" => bench::verb(rest),
         "setup" => set_up(rest),
         "help" | "--help" | "-h" => {
             // Whoever reads only the beginning closes the pipe.

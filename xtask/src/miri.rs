@@ -1,71 +1,126 @@
-//! `cargo xtask miri`: the host tests of core and test kit under Miri, here, on 32 bits and big-endian.
+//! `cargo xtask miri`: the host tests of core and test kit under Miri, here, on 32 bits and big-endian; then those of
+//! races, over and over with other seeds.
 
-use std::path::Path;
 use std::process::Command;
 
-use crate::exec::{self, DOWNLOAD_LIMIT, QUESTION_LIMIT};
-use crate::failure::Result;
+use crate::exec::{self, BUILD_LIMIT};
+use crate::failure::{Result, fail};
 use crate::report::Report;
-use crate::{test, workspace};
+use crate::{nightly, test, workspace};
 
 /// Beside the host: 32 bits, and big-endian.
 const TARGETS: [&str; 2] = ["i686-unknown-linux-gnu", "s390x-unknown-linux-gnu"];
 
+/// The test binary of core whose threads race for one ring, in `virtio-core/tests`.
+const RACES: &str = "races";
+
+/// How many seeds the verb tries.
+const SEEDS: u32 = 64;
+/// How many CI tries.
+pub const CI_SEEDS: u32 = 16;
+
 /// Runs them and prints the closing line.
 pub fn verb() -> Result {
     let mut report = Report::default();
-    run(&mut report);
+    run(SEEDS, &mut report);
     report.close()
 }
 
-/// Runs and counts them.
-pub fn run(report: &mut Report) {
-    if report.value("nightly with Miri", ensure).is_none() {
+/// Runs and counts them; the races with so many seeds.
+pub fn run(seeds: u32, report: &mut Report) {
+    if report.value("nightly with Miri", nightly::ensure_miri).is_none() {
         return;
     }
     for target in [None, Some(TARGETS[0]), Some(TARGETS[1])] {
-        let mut miri = nightly(&["miri", "test", "-p", "virtio-core", "-p", "virtio-testkit"]);
+        let mut miri = nightly::cargo(&["miri", "test", "-p", "virtio-core", "-p", "virtio-testkit"]);
         if let Some(target) = target {
             miri.args(["--target", target]);
         }
         let name = format!("Miri for {}", target.unwrap_or("the host"));
         test::count(report, &mut miri, &name);
     }
+    if workspace::root().join("virtio-core/tests").join(format!("{RACES}.rs")).is_file() {
+        races(seeds, report);
+    }
 }
 
-fn nightly(arguments: &[&str]) -> Command {
-    let mut command = Command::new("rustup");
-    // Through rustup: the `cargo` on the search path need not understand `+nightly`.
-    command.current_dir(workspace::root()).args(["run", "nightly", "cargo"]).args(arguments);
-    // The toolchain that runs us hands these on, and they are not nightly's.
-    for variable in ["RUSTUP_TOOLCHAIN", "RUSTC", "CARGO"] {
-        command.env_remove(variable);
+/// Runs the tests of races with many seeds: each is another interleaving, and other choices of what a weakly ordered load
+/// sees. The ignored tests among them are weakened on purpose, and each must fail with one of the seeds.
+fn races(seeds: u32, report: &mut Report) {
+    let name = format!("Miri on {RACES}, {seeds} seeds");
+    report.check(&name, || {
+        if tests(&[])?.len() == tests(&["--ignored"])?.len() {
+            fail!("there is none that is not ignored");
+        }
+        match with_seeds(seeds, &[])? {
+            Ok(()) => Ok(()),
+            Err(said) => {
+                eprint!("{said}");
+                fail!("{}", blame(&said))
+            }
+        }
+    });
+    let weakened = report.value("weakened races, which show that the seeds find something", || {
+        let weakened = tests(&["--ignored"])?;
+        if weakened.is_empty() { fail!("{RACES} has no ignored test") } else { Ok(weakened) }
+    });
+    for test in weakened.unwrap_or_default() {
+        report.check(
+            &format!("Miri on {RACES}, {test} fails with one of {seeds} seeds"),
+            || match with_seeds(seeds, &["--ignored", "--exact", &test])? {
+                Err(said) if failing_seed(&said).is_some() => Ok(()),
+                Err(said) => fail!("{}", blame(&said)),
+                Ok(()) => fail!("it passes with every seed: what was weakened is not needed, or not tested"),
+            },
+        );
     }
-    command
 }
 
-/// Has a nightly toolchain with Miri and the library's sources.
-fn ensure() -> Result {
-    let works = |command: &mut Command| {
-        exec::quiet(command, QUESTION_LIMIT).is_ok_and(|outcome| outcome.status.success())
-    };
-    if !works(&mut nightly(&["miri", "--version"])) {
-        let label = "fetching nightly with Miri";
-        let mut rustup = Command::new("rustup");
-        rustup.args(["toolchain", "install", "nightly", "--profile", "minimal"]);
-        rustup.args(["--component", "miri", "--component", "rust-src"]);
-        exec::run(&mut rustup, label, DOWNLOAD_LIMIT)?.success(label)?;
+/// The names of the tests. Asked before they run: seeds run side by side, and their reports talk across each other.
+fn tests(choice: &[&str]) -> Result<Vec<String>> {
+    let name = format!("listing {RACES}");
+    let mut list = races_command();
+    let list = exec::run(list.args(["--", "--list"]).args(choice), &name, BUILD_LIMIT)?.success(&name)?;
+    Ok(list.stdout.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect())
+}
+
+/// Runs the tests; if they fail with a seed, what was said.
+fn with_seeds(seeds: u32, choice: &[&str]) -> Result<std::result::Result<(), String>> {
+    let name = format!("{RACES} with {seeds} seeds");
+    let mut miri = races_command();
+    miri.env("MIRIFLAGS", format!("-Zmiri-many-seeds=0..{seeds}")).arg("--").args(choice);
+    let outcome = exec::run(&mut miri, &name, BUILD_LIMIT)?;
+    Ok(if outcome.status.success() { Ok(()) } else { Err(outcome.stdout + &outcome.stderr) })
+}
+
+fn blame(said: &str) -> String {
+    match failing_seed(said) {
+        Some(seed) => format!(
+            "seed {seed} fails; to see it again: MIRIFLAGS=-Zmiri-seed={seed} \
+             cargo +nightly miri test -p virtio-core --test {RACES}"
+        ),
+        None => format!("it fails, and with no seed: {}", crate::stream::tail(said.as_bytes())),
     }
-    // Miri builds the library itself.
-    let mut sysroot = Command::new("rustup");
-    sysroot.args(["run", "nightly", "rustc", "--print", "sysroot"]);
-    let sysroot = exec::quiet(&mut sysroot, QUESTION_LIMIT)?.success("rustup run nightly rustc")?;
-    let sources = Path::new(sysroot.stdout.trim()).join("lib/rustlib/src/rust/library/core/Cargo.toml");
-    if !sources.is_file() {
-        let label = "fetching the sources of nightly's library";
-        let mut rustup = Command::new("rustup");
-        rustup.args(["component", "add", "--toolchain", "nightly", "rust-src"]);
-        exec::run(&mut rustup, label, DOWNLOAD_LIMIT)?.success(label)?;
+}
+
+fn races_command() -> Command {
+    nightly::cargo(&["miri", "test", "-p", "virtio-core", "--test", RACES])
+}
+
+fn failing_seed(said: &str) -> Option<u32> {
+    let seed = said.lines().find_map(|line| line.split_once("FAILING SEED: "))?.1;
+    seed.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_seed_that_fails_is_found() {
+        assert_eq!(failing_seed("; finished in 0.33s\n\nFAILING SEED: 15\nerror: test failed\n"), Some(15));
+        assert_eq!(failing_seed("test result: FAILED"), None);
+        assert!(blame("FAILING SEED: 7\n").contains("-Zmiri-seed=7 cargo"));
+        assert!(blame("error: could not compile\n").contains("could not compile"));
     }
-    Ok(())
 }

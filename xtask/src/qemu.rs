@@ -66,12 +66,13 @@ pub fn arguments(
         line.option("-global", "virtio-mmio.force-legacy=false");
     }
     let suffix = transport.device_suffix();
+    let packed = if options.packed { ",packed=on" } else { "" };
     if options.gpu {
         let (width, height) = SCREEN;
-        line.option("-device", format!("virtio-gpu-{suffix},id={GPU},xres={width},yres={height}"));
+        line.option("-device", format!("virtio-gpu-{suffix},id={GPU},xres={width},yres={height}{packed}"));
     }
     if options.keyboard {
-        line.option("-device", format!("virtio-keyboard-{suffix}"));
+        line.option("-device", format!("virtio-keyboard-{suffix}{packed}"));
     }
 
     line.option(
@@ -138,6 +139,14 @@ mod tests {
         assert!(!pci.contains("force-legacy"));
         assert!(line(&["--arch", "x86_64"]).contains("-M q35"));
         assert!(line(&["--arch", "x86_64", "--transport", "mmio-legacy"]).contains("-M microvm"));
+    }
+
+    #[test]
+    fn packed_rings_are_a_property_of_every_device() {
+        for transport in ["mmio", "pci"] {
+            assert_eq!(line(&["--transport", transport, "--packed"]).matches(",packed=on").count(), 2);
+            assert_eq!(line(&["--transport", transport]).matches("packed").count(), 0);
+        }
     }
 
     #[test]

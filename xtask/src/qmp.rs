@@ -17,6 +17,17 @@ pub struct Qmp {
     writer: UnixStream,
 }
 
+/// The features of one device that belong to queue and transport, under QEMU's names (`VIRTIO_F_RING_PACKED`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Negotiated {
+    /// QEMU's name of the device's kind: `virtio-gpu`.
+    pub device: String,
+    /// What the device offers.
+    pub offered: Vec<String>,
+    /// What the driver has accepted.
+    pub accepted: Vec<String>,
+}
+
 /// QEMU answers in milliseconds; this is for a very busy host.
 const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 
@@ -65,6 +76,29 @@ impl Qmp {
         self.execute("screendump", json!({ "filename": file, "device": id })).map(drop)
     }
 
+    /// What each virtio device offers and what was accepted; `None` if this QEMU cannot say (before 7.2).
+    pub fn virtio_features(&mut self) -> Result<Option<Vec<Negotiated>>> {
+        let commands = self.execute("query-commands", json!({}))?;
+        let known = |name: &str| {
+            commands.as_array().is_some_and(|all| all.iter().any(|command| command["name"] == name))
+        };
+        if !known("x-query-virtio") || !known("x-query-virtio-status") {
+            return Ok(None);
+        }
+        let devices = self.execute("x-query-virtio", json!({}))?;
+        let mut features = Vec::new();
+        for device in devices.as_array().context("QMP: no list of virtio devices")? {
+            let status = self.execute("x-query-virtio-status", json!({ "path": device["path"] }))?;
+            let words = |set: &str| feature_names(status.get(set)?.get("transports")?);
+            features.push(Negotiated {
+                device: device["name"].as_str().unwrap_or("unnamed").to_owned(),
+                offered: words("host-features").context("QMP: no features offered")?,
+                accepted: words("guest-features").context("QMP: no features accepted")?,
+            });
+        }
+        Ok(Some(features))
+    }
+
     fn read(&mut self) -> Result<Value> {
         let mut line = String::new();
         if self.reader.read_line(&mut line).context("QMP")? == 0 {
@@ -72,6 +106,12 @@ impl Qmp {
         }
         serde_json::from_str(&line).context("QMP")
     }
+}
+
+/// The names in a list of `NAME: description`.
+fn feature_names(list: &Value) -> Option<Vec<String>> {
+    let name = |entry: &Value| Some(entry.as_str()?.split(':').next()?.to_owned());
+    list.as_array()?.iter().map(name).collect()
 }
 
 #[cfg(test)]
@@ -112,6 +152,32 @@ mod tests {
         let (qmp, _qemu) = fake(&["{\"error\": {\"class\": \"GenericError\", \"desc\": \"no surface\"}}"]);
         let failure = qmp.unwrap().screendump("gpu0", Path::new("/x")).unwrap_err();
         assert_eq!(failure.to_string(), "QMP screendump: no surface");
+    }
+
+    #[test]
+    fn features_are_asked_for_device_by_device() {
+        let (qmp, qemu) = fake(&[
+            r#"{"return": [{"name": "x-query-virtio"}, {"name": "x-query-virtio-status"}]}"#,
+            r#"{"return": [{"name": "virtio-gpu", "path": "/gpu0"}]}"#,
+            r#"{"return": {"host-features": {"transports": ["A: a", "B: b"]}, "guest-features": {"transports": ["A: a"]}}}"#,
+        ]);
+        let features = qmp.unwrap().virtio_features().unwrap().unwrap();
+        let [gpu] = features.as_slice() else { panic!("{features:?}") };
+        assert_eq!((gpu.device.as_str(), gpu.accepted.as_slice()), ("virtio-gpu", &["A".to_owned()][..]));
+        assert_eq!(gpu.offered, ["A", "B"]);
+        assert_eq!(qemu.join().unwrap()[3]["arguments"]["path"], "/gpu0");
+    }
+
+    #[test]
+    fn a_qemu_that_cannot_tell_features_is_no_error() {
+        let (qmp, _qemu) = fake(&[r#"{"return": [{"name": "screendump"}]}"#]);
+        assert_eq!(qmp.unwrap().virtio_features().unwrap(), None);
+        let (qmp, _qemu) = fake(&[
+            r#"{"return": [{"name": "x-query-virtio"}, {"name": "x-query-virtio-status"}]}"#,
+            r#"{"return": [{"name": "virtio-gpu", "path": "/gpu0"}]}"#,
+            r#"{"return": {}}"#,
+        ]);
+        assert!(qmp.unwrap().virtio_features().is_err());
     }
 
     #[test]

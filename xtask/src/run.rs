@@ -22,21 +22,21 @@ enum Show {
     Window(&'static str),
     /// As a picture, and as a shell on this terminal.
     Shell,
-    /// As a picture only.
-    Picture,
+    /// As a picture only, and why, unless that was asked for.
+    Picture(Option<&'static str>),
 }
 
 /// Runs as the command line says.
 pub fn run(args: &[OsString]) -> Result {
     let folder = workspace::caller_folder()?;
     let options = RunOptions::parse(args, &folder)?;
-    if options.list {
-        println!("{}", Pair::list());
+    if let Some(pairs) = &options.list {
+        println!("{}", Pair::list(pairs));
         return Ok(());
     }
     if options.timeout.is_zero() {
         // Nothing can be ready in no time: the end is known before anything is built.
-        fail!("{}", guest::time_is_up(&options.pair.to_string(), Duration::ZERO, "READY", b""));
+        fail!("{}", guest::time_is_up(&options.name(), Duration::ZERO, "READY", b""));
     }
     if options.kvm {
         check_kvm(options.pair)?;
@@ -48,7 +48,13 @@ pub fn run(args: &[OsString]) -> Result {
     let arch = options.pair.arch;
     let kernel = kernel::build(arch, &kernel::folder(arch), options.defmt, &toolchain)?;
     match show(&options) {
-        Show::Picture => headless(&options, &kernel),
+        Show::Picture(why) => {
+            headless(&options, &kernel)?;
+            if let Some(why) = why {
+                eprintln!("only a picture, no window and no shell: {why}");
+            }
+            Ok(())
+        }
         Show::Shell => interactive(&options, &kernel, &Display::None),
         Show::Window(toolkit) => interactive(&options, &kernel, &Display::Window(toolkit)),
     }
@@ -56,10 +62,10 @@ pub fn run(args: &[OsString]) -> Result {
 
 /// Where the picture goes.
 pub fn picture_path(options: &RunOptions) -> PathBuf {
-    options.screenshot.clone().unwrap_or_else(|| {
-        let Pair { arch, transport } = options.pair;
-        workspace::pictures().join(format!("{}-{}.png", arch.name(), transport.name()))
-    })
+    options
+        .screenshot
+        .clone()
+        .unwrap_or_else(|| workspace::pictures().join(format!("{}.png", options.file_name())))
 }
 
 /// Boots, types, takes the picture, powers off.
@@ -95,10 +101,14 @@ fn picture(guest: &mut Guest, options: &RunOptions) -> Result {
 }
 
 fn show(options: &RunOptions) -> Show {
-    if options.headless || workspace::in_ci() {
-        return Show::Picture;
+    if options.headless {
+        return Show::Picture(None);
     }
-    if setup::has_display() {
+    if workspace::in_ci() {
+        return Show::Picture(Some("this is CI (the variable CI is set)"));
+    }
+    let display = setup::has_display();
+    if display {
         let toolkits =
             exec::quiet(Command::new(options.pair.arch.qemu()).args(["-display", "help"]), QUESTION_LIMIT)
                 .map(|answer| answer.stdout)
@@ -107,10 +117,19 @@ fn show(options: &RunOptions) -> Show {
             return Show::Window(toolkit);
         }
     }
-    if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
-        Show::Shell
-    } else {
-        Show::Picture
+    without_window(std::io::stdin().is_terminal() && std::io::stdout().is_terminal(), display)
+}
+
+/// What is left where no window can be had.
+fn without_window(terminal: bool, display: bool) -> Show {
+    match (terminal, display) {
+        (true, _) => Show::Shell,
+        (false, false) => Show::Picture(Some(
+            "there is no display (DISPLAY and WAYLAND_DISPLAY are empty), and input or output is no terminal",
+        )),
+        (false, true) => {
+            Show::Picture(Some("QEMU's own windows are not installed, and input or output is no terminal"))
+        }
     }
 }
 
@@ -166,6 +185,16 @@ mod tests {
         assert_eq!(toolkit(list), Some("gtk"));
         assert_eq!(toolkit("none\ndbus\n"), None);
         assert_eq!(toolkit("gtk-less\n"), None);
+    }
+
+    #[test]
+    fn a_picture_nobody_asked_for_says_why() {
+        assert_eq!(show(&RunOptions { headless: true, ..RunOptions::default() }), Show::Picture(None));
+        assert_eq!(without_window(true, false), Show::Shell);
+        for (display, word) in [(false, "display"), (true, "windows")] {
+            let Show::Picture(Some(why)) = without_window(false, display) else { panic!("{display}") };
+            assert!(why.contains(word) && why.contains("terminal"), "{why}");
+        }
     }
 
     #[test]

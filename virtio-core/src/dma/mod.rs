@@ -26,7 +26,7 @@ pub use direction::{Both, DmaDirection, FromDevice, ToDevice};
 pub use lend::{Exclusive, Lend, ReadBuffer, Readable, Stretch, Writable, WriteBuffer};
 pub(crate) use private::Private;
 pub(crate) use region::Region;
-pub(crate) use shared::{SharedPart, share_all};
+pub(crate) use shared::{Record, SharedPart, share_all, share_whole};
 pub use typed::Dma;
 
 /// Proof that a device was reset and has confirmed it, so that everything it could reach may go back (I-RESET). Made in one

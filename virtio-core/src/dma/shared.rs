@@ -19,6 +19,82 @@ pub(crate) struct SharedPart {
     pub(crate) direction: Direction,
 }
 
+/// A segment, as it is kept: 32 bytes, of which the second half is written only where something has to be undone.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(crate) struct Record {
+    device: u64,
+    len: u32,
+    direction: Direction,
+    kind: Kind,
+    buffer: Option<NonNull<u8>>,
+    bounce: Option<NonNull<u8>>,
+}
+
+const _: () = assert!(size_of::<Record>() <= 32);
+
+/// What there is to do for a segment in the end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+enum Kind {
+    /// Nothing.
+    Own,
+    /// To report it, if it is lost.
+    Lent,
+    /// Likewise.
+    Direct,
+    /// To end its sharing.
+    Undo,
+}
+
+impl Record {
+    /// Nothing at all.
+    pub(crate) const NOTHING: Self = Self {
+        device: 0,
+        len: 0,
+        direction: Direction::ToDevice,
+        kind: Kind::Own,
+        buffer: None,
+        bounce: None,
+    };
+
+    /// Keeps a segment.
+    #[inline]
+    pub(crate) fn keep(&mut self, part: &SharedPart, len: u32) {
+        self.device = part.segment.device.get();
+        self.len = len;
+        self.direction = part.direction;
+        self.kind = match part.home {
+            Home::Own => Kind::Own,
+            Home::Lent => Kind::Lent,
+            Home::Shared(_) if part.segment.direct => Kind::Direct,
+            Home::Shared(buffer) => {
+                self.buffer = Some(buffer);
+                self.bounce = part.segment.bounce;
+                Kind::Undo
+            }
+        };
+    }
+
+    /// The segment that was kept.
+    pub(crate) fn part(&self) -> SharedPart {
+        let segment = Segment {
+            device: DeviceAddr::new(self.device),
+            len: usize::try_from(self.len).unwrap_or(usize::MAX),
+            bounce: self.bounce.filter(|_| self.kind == Kind::Undo),
+            direct: self.kind != Kind::Undo,
+        };
+        let home = match (self.kind, self.buffer) {
+            (Kind::Own, _) => Home::Own,
+            (Kind::Lent, _) => Home::Lent,
+            (Kind::Undo, Some(buffer)) => Home::Shared(buffer),
+            // Nothing has to be done with it; a direct one's buffer is not needed.
+            (Kind::Direct | Kind::Undo, _) => Home::Shared(NonNull::dangling()),
+        };
+        SharedPart { segment, home, direction: self.direction }
+    }
+}
+
 /// Whose memory a segment is.
 #[derive(Clone, Copy, Debug)]
 enum Home {
@@ -31,9 +107,6 @@ enum Home {
 }
 
 impl SharedPart {
-    /// Nothing at all.
-    pub(crate) const NOTHING: Self = Self::own(DeviceAddr::new(0), 0, Direction::ToDevice);
-
     /// A stretch of the driver's own DMA memory.
     pub(crate) const fn own(device: DeviceAddr, len: usize, direction: Direction) -> Self {
         Self { segment: Segment::direct(device, len), home: Home::Own, direction }
@@ -73,6 +146,34 @@ impl SharedPart {
         };
         hal.leaked(Leaked { device: self.segment.device, pages });
     }
+}
+
+/// Shares all of the stretch if it comes out as one segment; otherwise nothing is shared.
+///
+/// # Safety
+/// As for [`share_all`]; the segment is the caller's to end.
+#[inline(always)]
+pub(crate) unsafe fn share_whole<H: Hal + ?Sized>(
+    hal: &H,
+    stretch: Stretch,
+    direction: Direction,
+) -> Result<Option<SharedPart>, HalError> {
+    let len = stretch.memory.len();
+    if len == 0 {
+        return Ok(None);
+    }
+    if let Some((device, _)) = stretch.device.filter(|(_, domain)| *domain == hal.domain()) {
+        return Ok(Some(SharedPart { segment: Segment::direct(device, len), home: Home::Lent, direction }));
+    }
+    // SAFETY: not empty; the caller promises what `share` asks for.
+    let segment = unsafe { hal.share(stretch.memory, direction) }?;
+    let part = SharedPart { segment, home: Home::Shared(stretch.memory.cast()), direction };
+    if segment.len != len {
+        // SAFETY: shared just now, and never named to the device.
+        unsafe { part.end(hal, 0) };
+        return Ok(None);
+    }
+    Ok(Some(part))
 }
 
 /// Shares all of the stretch, giving each segment to `accept`. DMA memory is one segment and is not shared.

@@ -5,14 +5,16 @@
 
 use core::marker::PhantomData;
 
-use super::build::{Builder, plan};
-use super::format::Format;
-use super::virtqueue::{Queue, Token};
+use super::area::RequestArea;
+use super::build::Builder;
+use super::format::{Counts, Format};
+use super::quick::Quick;
 use super::ring::on;
-use super::slots::{Parked, Slot, Slots, State};
+use super::slots::{Marks, Parked, Slot, Slots};
+use super::virtqueue::{Queue, Token};
 use crate::dma::{Entries, Lend, SharedPart};
 use crate::hal::Direction;
-use crate::{Error, Hal, Misuse};
+use crate::{Error, Hal, HalError, Misuse};
 
 /// A queue whose payload type was checked (Typed Once).
 #[derive(Debug)]
@@ -34,18 +36,18 @@ impl<'q, P: 'static, H: Hal> Typed<'q, P, H> {
         Typed { queue: self.queue, payload: PhantomData }
     }
 
-    /// Takes the payload of a settled request out.
-    pub(super) fn take_payload(&mut self, slot: Slot) -> Option<P> {
-        if self.queue.slots.head(slot).state != State::Taken {
-            return None;
-        }
-        // SAFETY: Typed Once; State Honest: the device is done with it, and all sharing has ended.
-        unsafe { self.queue.slots.unpark(slot) }
+    /// Takes the payload of a completion out, whose head has these marks.
+    #[inline(always)]
+    pub(super) fn take_payload(&mut self, slot: Slot, marks: Marks) -> Option<P> {
+        // SAFETY: Typed Once; State Honest: only called for a completion, so the device is done with it, and all sharing has
+        // ended.
+        marks.contains(Marks::PARKED).then(|| unsafe { self.queue.slots.unpark_marked(slot, marks) })
     }
 }
 
 impl<P: Lend, H: Hal> Typed<'_, P, H> {
     /// Adds a request with an owned payload. The device does not see it before `publish`.
+    #[inline(always)]
     pub(super) fn add(
         &mut self,
         hal: &H,
@@ -54,8 +56,9 @@ impl<P: Lend, H: Hal> Typed<'_, P, H> {
         payload: P,
         response: usize,
     ) -> Result<Token, (Error, P)> {
-        let Queue { ring, slots, counts, cold, open, .. } = &mut *self.queue;
-        if !*open || slots.free_count == 0 {
+        let Queue { ring, slots, counts, cold, .. } = &mut *self.queue;
+        // Nothing is free while the queue is closed.
+        if slots.free_count <= 0 {
             return Err((self.queue.no_room(), payload));
         }
         let parts =
@@ -63,12 +66,35 @@ impl<P: Lend, H: Hal> Typed<'_, P, H> {
         let order = counts.added;
         // SAFETY: Typed Once; a descriptor of the free list heads no request, and so nothing is parked there.
         let parked = unsafe { slots.park(slots.free_first, payload) };
+        let segments = parts.least_segments();
+        let id = entries.map_or(0, |entries| entries.id);
+        let area = &mut cold.area;
+        let added = on!(ring, ring => {
+            if segments > 1 && segments <= usize::from(slots.table_room()) {
+                parts.quickly::<_, _, _, true>(ring, slots, area, hal, &parked, id, counts)
+            } else if slots.table_room() == 0 && i32::try_from(segments).is_ok_and(|n| n <= slots.free_count) {
+                parts.quickly::<_, _, _, false>(ring, slots, area, hal, &parked, id, counts)
+            } else {
+                Err(None)
+            }
+        });
+        match added {
+            Ok(slot) => Ok(self.queue.token(slot, order)),
+            Err(None) => self.add_carefully(hal, parts, parked),
+            Err(Some(error)) => Err((error.into(), self.queue.slots.take_back(parked))),
+        }
+    }
+
+    /// The same for a request whose payload is parked already, whatever it looks like.
+    #[inline(never)]
+    fn add_carefully(&mut self, hal: &H, parts: Parts<'_>, parked: Parked<P>) -> Result<Token, (Error, P)> {
+        let Queue { ring, slots, counts, cold, .. } = &mut *self.queue;
+        let order = counts.added;
         let built = on!(ring, ring => {
-            let direct = plan_for(ring, &parts, slots);
-            let mut builder = Builder::new(ring, slots, &mut cold.area, hal, direct, order);
+            let mut builder = Builder::new(ring, slots, &mut cold.area, hal, parts.least_segments(), order);
             loop {
                 match parts.push(&mut builder, &parked) {
-                    Ok(()) => break builder.finish(entries.map_or(0, |entries| entries.id), counts),
+                    Ok(()) => break builder.finish(parts.entries.map_or(0, |entries| entries.id), counts),
                     Err(_) if builder.plan_again() => {}
                     Err(error) => break Err(error),
                 }
@@ -82,11 +108,8 @@ impl<P: Lend, H: Hal> Typed<'_, P, H> {
     }
 }
 
-fn plan_for<R: Format>(_ring: &R, parts: &Parts<'_>, slots: &Slots) -> u16 {
-    plan::<R>(parts.least_segments(), slots.table_room(), slots.free_count)
-}
-
 /// What a request is made of, in the order of its chain.
+#[derive(Clone, Copy)]
 struct Parts<'a> {
     header: &'a [u8],
     entries: Option<Entries>,
@@ -96,10 +119,40 @@ struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    fn least_segments(&self) -> usize {
-        let single = [!self.header.is_empty(), self.entries.is_some(), self.response > 0];
-        let single = single.into_iter().map(usize::from).sum::<usize>();
+    #[inline(always)]
+    fn least_segments(self) -> usize {
+        let one = |is: bool| usize::from(is);
+        let single = one(!self.header.is_empty()) + one(self.entries.is_some()) + one(self.response > 0);
         self.readable.saturating_add(self.writable).saturating_add(single)
+    }
+
+    /// Adds it in the quick way, or not at all: then with the error, if there was one.
+    #[inline(always)]
+    #[expect(clippy::too_many_arguments, reason = "the parts of a queue, each borrowed by itself")]
+    fn quickly<R: Format, H: Hal, P: Lend, const TABLE: bool>(
+        self,
+        ring: &mut R,
+        slots: &mut Slots,
+        area: &mut RequestArea<H>,
+        hal: &H,
+        parked: &Parked<P>,
+        id: u64,
+        counts: &mut Counts,
+    ) -> Result<Slot, Option<HalError>> {
+        let expected = u16::try_from(self.least_segments()).map_err(|_| None)?;
+        let mut quick = Quick::<R, H, TABLE>::new(ring, slots, area, hal, expected);
+        let entries = self.entries.map(|part| SharedPart::own(part.device, part.bytes, Direction::ToDevice));
+        let usual = quick.push_header(self.header)
+            && entries.is_none_or(|part| quick.push_own(&part))
+            && quick.push_payload(parked, self.readable, Direction::ToDevice)
+            && quick.push_payload(parked, self.writable, Direction::FromDevice)
+            && quick.push_response(self.response)
+            && quick.is_complete();
+        if usual {
+            Ok(quick.finish(id, counts))
+        } else {
+            Err(quick.abandon())
+        }
     }
 
     fn push<R: Format, H: Hal, P: Lend>(

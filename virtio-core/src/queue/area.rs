@@ -8,6 +8,7 @@
 //! out, byte by byte and once, only after its used element (I-SHADOW).
 #![expect(unsafe_code, reason = "copies headers in and responses out")]
 
+use core::marker::PhantomData;
 use core::ptr::NonNull;
 
 use super::slots::Slot;
@@ -23,7 +24,6 @@ struct Places<H: Hal> {
     region: Region<H>,
     room: usize,
     stride: usize,
-    size: QueueSize,
 }
 
 impl<H: Hal + Clone> Places<H> {
@@ -34,18 +34,18 @@ impl<H: Hal + Clone> Places<H> {
         let stride = room.checked_next_multiple_of(PLACE_ALIGN).ok_or(Misuse::BadLength)?;
         let bytes = stride.checked_mul(size.as_usize()).ok_or(Misuse::BadLength)?;
         let region = Region::new(hal.clone(), bytes, direction)?;
-        Ok(Some(Self { region, room, stride, size }))
+        Ok(Some(Self { region, room, stride }))
     }
 }
 
 impl<H: Hal> Places<H> {
     /// Byte offset of the place of `head`.
     fn offset(&self, head: Slot) -> usize {
-        usize::from(self.size.slot(head.get())).saturating_mul(self.stride)
+        usize::from(head.get()).wrapping_mul(self.stride)
     }
 
     fn place(&self, head: Slot) -> NonNull<u8> {
-        // SAFETY: Area In Place; the index is reduced.
+        // SAFETY: Area In Place, Slot In Range.
         unsafe { self.region.ptr().add(self.offset(head)) }
     }
 
@@ -54,6 +54,35 @@ impl<H: Hal> Places<H> {
             return Err(Misuse::NoRoomDeclared);
         }
         Ok(SharedPart::own(self.region.device_at(self.offset(head)), len, direction))
+    }
+}
+
+/// The indirect table of one request (Area In Place).
+pub(super) struct Table<'a> {
+    /// Where it lies, and how many bytes there are.
+    place: NonNull<u8>,
+    room: usize,
+    device: DeviceAddr,
+    area: PhantomData<&'a mut ()>,
+}
+
+impl Table<'_> {
+    /// Writes entry `at`.
+    #[inline]
+    pub(super) fn put(&mut self, at: u16, entry: [u64; 2]) {
+        let offset = usize::from(at).wrapping_mul(ENTRY);
+        if offset >= self.room {
+            return;
+        }
+        // SAFETY: Area In Place: rooms are multiples of an entry, so all of it lies in the place.
+        let place = unsafe { self.place.add(offset) }.cast::<[u64; 2]>();
+        // SAFETY: as above; 16-byte aligned.
+        unsafe { place.write(entry) };
+    }
+
+    /// Where the device sees it, and how many bytes so many entries have.
+    pub(super) fn address(&self, entries: u16) -> (DeviceAddr, u32) {
+        (self.device, u32::from(entries).wrapping_mul(16))
     }
 }
 
@@ -109,25 +138,20 @@ impl<H: Hal> RequestArea<H> {
         places.part(head, len, Direction::FromDevice)
     }
 
-    /// Writes entry `at` of the table of `head`. Only for a head that is not in flight.
-    pub(super) fn put_entry(&mut self, head: Slot, at: u16, entry: [u64; 2]) {
-        let Some(places) = &self.tables else { return };
-        let offset = usize::from(at).saturating_mul(ENTRY);
-        if offset >= places.room {
-            return;
+    /// The table of `head`. Only for a head that is not in flight.
+    #[inline]
+    pub(super) fn table(&mut self, head: Slot) -> Table<'_> {
+        match &self.tables {
+            Some(places) => Table {
+                place: places.place(head),
+                room: places.room,
+                device: places.region.device_at(places.offset(head)),
+                area: PhantomData,
+            },
+            None => {
+                Table { place: NonNull::dangling(), room: 0, device: DeviceAddr::new(0), area: PhantomData }
+            }
         }
-        // SAFETY: Area In Place: strides and rooms are multiples of an entry, so all of it lies in the place.
-        let place = unsafe { places.place(head).add(offset) }.cast::<[u64; 2]>();
-        // SAFETY: as above; 16-byte aligned.
-        unsafe { place.write(entry) };
-    }
-
-    /// The table of `head`, as the device sees it, with so many entries: address and bytes.
-    pub(super) fn table(&self, head: Slot, entries: u16) -> (DeviceAddr, u32) {
-        let bytes = u32::from(entries).saturating_mul(16);
-        self.tables.as_ref().map_or((DeviceAddr::new(0), bytes), |tables| {
-            (tables.region.device_at(tables.offset(head)), bytes)
-        })
     }
 
     /// Copies the first bytes of the response to `head` into `bytes`, as many as both have. Each byte is read once.

@@ -3,10 +3,10 @@
 
 use core::ptr::NonNull;
 
-use super::build::{Builder, plan};
+use super::build::Builder;
 use super::format::Format;
-use super::virtqueue::{Queue, Token};
 use super::ring::on;
+use super::virtqueue::{Queue, Token};
 use crate::dma::Stretch;
 use crate::hal::Direction;
 use crate::{Error, Hal};
@@ -23,15 +23,14 @@ impl<H: Hal> Queue<H> {
         readable: &[&[u8]],
         writable: &mut [&mut [u8]],
     ) -> Result<Token, Error> {
-        let Self { ring, slots, counts, cold, open, .. } = &mut *self;
-        if !*open || slots.free_count == 0 {
+        let Self { ring, slots, counts, cold, .. } = &mut *self;
+        if slots.free_count <= 0 {
             return Err(self.no_room());
         }
         let order = counts.added;
         let least = readable.len().saturating_add(writable.len());
         let slot = on!(ring, ring => {
-            let direct = plan_for(ring, least, slots.table_room(), slots.free_count);
-            let mut builder = Builder::new(ring, slots, &mut cold.area, hal, direct, order);
+            let mut builder = Builder::new(ring, slots, &mut cold.area, hal, least, order);
             loop {
                 // SAFETY: the caller's promise.
                 match unsafe { push(&mut builder, readable, writable) } {
@@ -48,14 +47,10 @@ impl<H: Hal> Queue<H> {
     /// How many bytes were written for the request of `token`, if it was used; it is over then.
     pub(crate) fn poll_written(&mut self, hal: &H, token: Token) -> Result<Option<u32>, Error> {
         Ok(self.poll_for(hal, token)?.map(|(slot, settled)| {
-            self.finish(slot);
+            self.finish(slot, settled.marks);
             settled.written
         }))
     }
-}
-
-fn plan_for<R: Format>(_ring: &R, least: usize, table_room: u16, free: u32) -> u16 {
-    plan::<R>(least, table_room, free)
 }
 
 /// # Safety

@@ -11,7 +11,7 @@
 use super::area::RequestArea;
 use super::format::{Counts, Entry, Format, INDIRECT, NEXT, WRITE};
 use super::slots::{Head, Marks, Parked, Slot, Slots, State};
-use crate::dma::{Lend, SharedPart, Stretch, share_all};
+use crate::dma::{Lend, Record, SharedPart, Stretch, share_all};
 use crate::hal::Direction;
 use crate::{Error, Hal, Misuse};
 
@@ -22,12 +22,13 @@ pub(super) const MOST_BYTES: u64 = 1 << 32;
 pub(super) const ALL: u16 = u16::MAX;
 
 /// How many of a request's first segments go to descriptors of the ring, if it has `segments` at least.
-pub(super) fn plan<R: Format>(segments: usize, table_room: u16, free: u32) -> u16 {
+#[inline]
+pub(super) fn plan<R: Format>(segments: usize, table_room: u16, free: i32) -> u16 {
     if table_room == 0 || segments <= 1 {
         return ALL;
     }
     let beyond = segments.saturating_sub(usize::from(table_room));
-    let fits = u32::try_from(segments).is_ok_and(|segments| segments <= free);
+    let fits = i32::try_from(segments).is_ok_and(|segments| segments <= free);
     match u16::try_from(beyond) {
         Ok(0) => 0,
         Ok(beyond) if R::MIXED && !fits => beyond,
@@ -35,9 +36,9 @@ pub(super) fn plan<R: Format>(segments: usize, table_room: u16, free: u32) -> u1
     }
 }
 
-/// Where an entry goes that is not written yet: whether it has `NEXT` is known only when the next one comes.
+/// Where the last entry went: whether it has `NEXT` was a guess.
 #[derive(Clone, Copy)]
-enum Pending {
+enum Last {
     Nothing,
     Descriptor { at: Slot, next: Slot, entry: Entry },
     Table { at: u16, entry: Entry },
@@ -50,122 +51,140 @@ pub(super) struct Builder<'q, R: Format, H: Hal> {
     area: &'q mut RequestArea<H>,
     hal: &'q H,
     id: Slot,
-    /// Segments that may still go to descriptors of the ring.
+    /// How many segments are expected, if no buffer turns out to be scattered.
+    expected: u32,
+    /// Segments that may still go to descriptors of the ring, and how many that was at the start.
     direct: u16,
+    first_direct: u16,
     /// The next free descriptor.
     cursor: Slot,
     head: Head,
     segments: u32,
     bytes: u64,
-    pending: Pending,
+    last: Last,
     overflow: bool,
     /// Finished or rejected: nothing is left to give up.
     complete: bool,
-    /// What `direct` was at the start.
-    first_direct: u16,
 }
 
 impl<'q, R: Format, H: Hal> Builder<'q, R, H> {
     /// Starts a request whose head is the next free descriptor; its payload may be parked there already.
+    #[inline]
     pub(super) fn new(
         ring: &'q mut R,
         slots: &'q mut Slots,
         area: &'q mut RequestArea<H>,
         hal: &'q H,
-        direct: u16,
+        expected: usize,
         order: u64,
     ) -> Self {
         let id = slots.free_first;
-        let head = Head { order, marks: Marks::RECORDED, ..Head::FREE };
+        let direct = plan::<R>(expected, slots.table_room(), slots.free_count);
+        let marks = Marks::RECORDED | slots.always;
         Self {
             ring,
             slots,
             area,
             hal,
             id,
+            expected: u32::try_from(expected).unwrap_or(u32::MAX),
             direct,
+            first_direct: direct,
             cursor: id,
-            head,
+            head: Head { order, marks, ..Head::FREE },
             segments: 0,
             bytes: 0,
-            pending: Pending::Nothing,
+            last: Last::Nothing,
             overflow: false,
             complete: false,
-            first_direct: direct,
         }
     }
 
     /// Appends a segment, and keeps its record.
+    #[inline]
     fn push(&mut self, shared: SharedPart) -> Result<(), Error> {
         let len = u32::try_from(shared.segment.len).map_err(|_| Misuse::BufferTooLong)?;
-        let bytes = self.bytes.saturating_add(u64::from(len));
+        let bytes = self.bytes.wrapping_add(u64::from(len));
         if bytes > MOST_BYTES {
             return Err(Misuse::BufferTooLong.into());
         }
         if self.segments >= u32::from(self.slots.size().get()) {
             return Err(Misuse::TooManySegments.into());
         }
-        let flags = if shared.direction.device_writes() { WRITE } else { 0 };
+        let writes = shared.direction.device_writes();
+        let segments = self.segments.wrapping_add(1);
+        let next_flag = if segments < self.expected { NEXT } else { 0 };
+        let flags = next_flag | if writes { WRITE } else { 0 };
         let entry = Entry { addr: shared.segment.device.get(), len, flags };
         if self.direct > 0 {
             let at = self.take_descriptor()?;
-            self.direct = if self.direct == ALL { ALL } else { self.direct.saturating_sub(1) };
-            *self.slots.part_mut(at) = shared;
-            self.write_pending(true);
-            self.pending = Pending::Descriptor { at, next: self.cursor, entry };
+            if self.direct != ALL {
+                self.direct = self.direct.wrapping_sub(1);
+            }
+            self.slots.part_mut(at).keep(&shared, len);
+            self.amend_last(segments > self.expected, NEXT);
+            self.ring.put(self.id, at, self.cursor, at == self.id, entry);
+            self.last = Last::Descriptor { at, next: self.cursor, entry };
         } else {
             if self.head.in_table == 0 {
                 // The descriptor that leads to the table; in a mixed chain it comes after the direct ones.
                 let at = self.take_descriptor()?;
-                *self.slots.part_mut(at) = SharedPart::NOTHING;
+                *self.slots.part_mut(at) = Record::NOTHING;
             }
             let at = self.head.in_table;
-            match self.slots.table_part_mut(self.id, at) {
-                Some(part) => *part = shared,
-                None => {
-                    self.overflow = true;
-                    return Err(Misuse::TooManySegments.into());
-                }
-            }
-            self.head.in_table = at.saturating_add(1);
-            self.write_pending(true);
-            self.pending = Pending::Table { at, entry };
+            let Some(record) = self.slots.table_part_mut(self.id, at) else {
+                self.overflow = true;
+                return Err(Misuse::TooManySegments.into());
+            };
+            record.keep(&shared, len);
+            self.head.in_table = at.wrapping_add(1);
+            self.amend_last(segments > self.expected, NEXT);
+            self.area.table(self.id).put(at, self.ring.table_entry(entry, at.wrapping_add(1)));
+            self.last = Last::Table { at, entry };
         }
         if !shared.is_direct() {
             self.head.marks.insert(Marks::UNDO);
         }
-        if shared.direction.device_writes() {
-            self.head.payload_room = self.head.payload_room.saturating_add(len);
+        if writes {
+            self.head.room = self.head.room.saturating_add(len);
         }
-        self.segments = self.segments.saturating_add(1);
+        self.segments = segments;
         self.bytes = bytes;
         Ok(())
     }
 
     /// Takes the next descriptor of the ring.
+    #[inline]
     fn take_descriptor(&mut self) -> Result<Slot, Misuse> {
-        if u32::from(self.head.taken) >= self.slots.free_count {
+        if i32::from(self.head.taken) >= self.slots.free_count {
             return Err(Misuse::QueueFull);
         }
         let at = self.cursor;
         self.cursor = self.slots.link(at);
         self.head.last = at;
-        self.head.taken = self.head.taken.saturating_add(1);
+        self.head.taken = self.head.taken.wrapping_add(1);
         Ok(at)
     }
 
-    fn write_pending(&mut self, more: bool) {
-        let next_flag = if more { NEXT } else { 0 };
-        match self.pending {
-            Pending::Nothing => {}
-            Pending::Descriptor { at, next, entry } => {
-                let entry = Entry { flags: entry.flags | next_flag, ..entry };
-                self.ring.put(self.id, at, next, at == self.id, entry);
+    /// Writes the last entry again, where the guess about its `NEXT` was wrong.
+    #[inline]
+    fn amend_last(&mut self, wrong: bool, next_flag: u16) {
+        if wrong {
+            self.amend(next_flag);
+        }
+    }
+
+    #[cold]
+    fn amend(&mut self, next_flag: u16) {
+        let amended = |entry: Entry| Entry { flags: (entry.flags & !NEXT) | next_flag, ..entry };
+        match self.last {
+            Last::Nothing => {}
+            Last::Descriptor { at, next, entry } => {
+                self.ring.amend(self.id, at, next, at == self.id, amended(entry));
             }
-            Pending::Table { at, entry } => {
-                let entry = Entry { flags: entry.flags | next_flag, ..entry };
-                let raw = self.ring.table_entry(entry, at.saturating_add(1));
-                self.area.put_entry(self.id, at, raw);
+            Last::Table { at, entry } => {
+                let raw = self.ring.table_entry(amended(entry), at.wrapping_add(1));
+                self.area.table(self.id).put(at, raw);
             }
         }
     }
@@ -187,16 +206,17 @@ impl<'q, R: Format, H: Hal> Builder<'q, R, H> {
     /// Appends the place for a response: device-writable, but not payload.
     pub(super) fn push_response(&mut self, len: usize) -> Result<(), Error> {
         if len > 0 {
-            let before = self.head.payload_room;
+            self.head.payload_room = self.head.room;
+            self.head.marks.insert(Marks::RESPONSE);
             let part = self.area.response(self.id, len)?;
-            self.push(part)?;
-            self.head.response_room = self.head.payload_room.saturating_sub(before);
-            self.head.payload_room = before;
+            self.push(part)
+        } else {
+            Ok(())
         }
-        Ok(())
     }
 
     /// Shares the first `count` buffers of the parked payload that go in `direction`, and appends them.
+    #[inline]
     pub(super) fn push_payload<P: Lend>(
         &mut self,
         parked: &Parked<P>,
@@ -217,6 +237,7 @@ impl<'q, R: Format, H: Hal> Builder<'q, R, H> {
     /// # Safety
     /// The memory is valid as `direction` says, and used by nobody else until the request is settled, given up or
     /// released after a confirmed reset.
+    #[inline]
     pub(super) unsafe fn push_stretch(
         &mut self,
         stretch: Stretch,
@@ -228,26 +249,28 @@ impl<'q, R: Format, H: Hal> Builder<'q, R, H> {
     }
 
     /// The chain is complete: it will be shown with the next publication.
+    #[inline]
     pub(super) fn finish(&mut self, entries: u64, counts: &mut Counts) -> Result<Slot, Error> {
         if self.segments == 0 {
             return Err(Misuse::EmptyRequest.into());
         }
-        self.write_pending(false);
+        // A buffer that is empty has no segment: then fewer came than expected.
+        self.amend_last(self.segments < self.expected, 0);
         if self.head.in_table > 0 {
             let at = self.head.last;
-            let (device, len) = self.area.table(self.id, self.head.in_table);
+            let (device, len) = self.area.table(self.id).address(self.head.in_table);
             let entry = Entry { addr: device.get(), len, flags: INDIRECT };
             self.ring.put(self.id, at, at, at == self.id, entry);
         }
         let record = self.slots.head_mut(self.id);
         let parked = record.marks & Marks::PARKED;
-        *record = Head { state: State::InFlight, marks: self.head.marks | parked, ..self.head };
+        *record = Head { state: State::Other, marks: self.head.marks | parked, ..self.head };
         if entries != 0 {
-            record.entries = entries;
             record.marks.insert(Marks::ENTRIES);
+            self.slots.set_entries(self.id, entries);
         }
         self.slots.free_first = self.cursor;
-        self.slots.free_count = self.slots.free_count.saturating_sub(u32::from(self.head.taken));
+        self.slots.free_count = self.slots.free_count.wrapping_sub(i32::from(self.head.taken));
         self.ring.commit(self.id, counts);
         counts.added = counts.added.wrapping_add(1);
         self.complete = true;
@@ -264,12 +287,14 @@ impl<'q, R: Format, H: Hal> Builder<'q, R, H> {
         self.first_direct = if R::MIXED && more < self.slots.size().get() { more } else { ALL };
         self.direct = self.first_direct;
         self.cursor = self.id;
-        self.head = Head { order: self.head.order, marks: Marks::RECORDED, ..Head::FREE };
-        (self.segments, self.bytes, self.pending, self.overflow) = (0, 0, Pending::Nothing, false);
+        let marks = Marks::RECORDED | self.slots.always;
+        self.head = Head { order: self.head.order, marks, ..Head::FREE };
+        (self.segments, self.bytes, self.last, self.overflow) = (0, 0, Last::Nothing, false);
         true
     }
 
     /// Gives the request up: ends its segments. The payload stays parked.
+    #[cold]
     fn give_up(&mut self) {
         self.ring.rewind();
         let parked = self.slots.head(self.id).marks & Marks::PARKED;

@@ -3,9 +3,9 @@
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::add::Typed;
-use super::virtqueue::Token;
-use super::slots::Slot;
+use super::slots::{Marks, Slot};
 use super::take::Settled;
+use super::virtqueue::Token;
 use crate::{Error, Hal, Misbehaved};
 
 /// A request that the device has used. Its place in the queue is free again when this is dropped.
@@ -17,6 +17,7 @@ pub struct Done<'q, P: 'static, H: Hal> {
 }
 
 impl<'q, P: 'static, H: Hal> Done<'q, P, H> {
+    #[inline(always)]
     pub(super) fn new(typed: Typed<'q, P, H>, slot: Slot, settled: Settled) -> Self {
         Self { typed, slot, settled }
     }
@@ -43,9 +44,16 @@ impl<'q, P: 'static, H: Hal> Done<'q, P, H> {
         self.settled.claimed
     }
 
+    /// How much of what was written fell behind the payload: into the response.
+    fn response_len(&self) -> u32 {
+        let response = self.settled.marks.contains(Marks::RESPONSE);
+        let before = if response { self.typed.queue.slots.head(self.slot).payload_room } else { u32::MAX };
+        self.settled.written.saturating_sub(before)
+    }
+
     /// Copies the start of the response into `bytes`; answers how many bytes were copied.
     pub fn copy_response(&self, bytes: &mut [u8]) -> usize {
-        let len = usize::try_from(self.settled.response).unwrap_or(usize::MAX);
+        let len = usize::try_from(self.response_len()).unwrap_or(usize::MAX);
         self.typed.queue.cold.area.read_response(self.slot, len, bytes)
     }
 
@@ -58,19 +66,23 @@ impl<'q, P: 'static, H: Hal> Done<'q, P, H> {
         let needed = size_of::<R>();
         if self.copy_response(response.as_mut_bytes()) < needed {
             let needed = u32::try_from(needed).unwrap_or(u32::MAX);
-            return Err(Misbehaved::ShortAnswer { written: self.settled.response, needed }.into());
+            return Err(Misbehaved::ShortAnswer { written: self.response_len(), needed }.into());
         }
         Ok(response)
     }
 
     /// The payload, back from the device. `None` if it was taken already.
+    #[inline(always)]
     pub fn take_payload(&mut self) -> Option<P> {
-        self.typed.take_payload(self.slot)
+        let marks = self.settled.marks;
+        self.settled.marks = marks.difference(Marks::PARKED);
+        self.typed.take_payload(self.slot, marks)
     }
 }
 
 impl<P: 'static, H: Hal> Drop for Done<'_, P, H> {
+    #[inline(always)]
     fn drop(&mut self) {
-        self.typed.queue.finish(self.slot);
+        self.typed.queue.finish(self.slot, self.settled.marks);
     }
 }

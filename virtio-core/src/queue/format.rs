@@ -46,6 +46,9 @@ pub(super) trait Format {
     /// Writes one descriptor of request `id`: `at`, and `next` behind it if its flags say `NEXT`.
     fn put(&mut self, id: Slot, at: Slot, next: Slot, first: bool, entry: Entry);
 
+    /// Writes the descriptor that was put last again, with other flags.
+    fn amend(&mut self, id: Slot, at: Slot, next: Slot, first: bool, entry: Entry);
+
     /// The request that was put is complete.
     fn commit(&mut self, id: Slot, counts: &Counts);
 
@@ -71,11 +74,13 @@ pub(super) trait Format {
     /// Asks for no interrupts.
     fn disable_interrupts<H: Hal>(&mut self, hal: &H, counts: &Counts);
 
-    /// The next used buffer, if there is one. `queue` is for the error.
+    /// The next used buffer, if there is one; where the ring has an index, it is read again only for a `look`. `queue` is for
+    /// the error.
     fn next_used<H: Hal>(
         &mut self,
         hal: &H,
         counts: &Counts,
+        look: bool,
         queue: impl FnOnce() -> QueueIndex,
     ) -> Result<Option<UsedEntry>, Misbehaved>;
 

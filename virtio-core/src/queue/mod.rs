@@ -77,6 +77,8 @@
 
 mod add;
 mod area;
+pub mod asynchronous;
+mod bell;
 mod borrowed;
 mod build;
 mod cold;
@@ -84,10 +86,12 @@ mod done;
 mod event;
 mod format;
 mod kind;
+#[cfg(all(test, loom))]
+mod loom_tests;
 #[cfg(feature = "packed")]
 mod packed;
 mod port;
-mod virtqueue;
+mod quick;
 mod raw;
 mod request;
 mod restart;
@@ -97,13 +101,17 @@ mod slots;
 mod spec;
 mod split;
 mod take;
+mod virtqueue;
+mod waiters;
 
+pub use asynchronous::{AsyncPort, Completion, Failed, InFlight};
+pub use bell::Bell;
 pub use done::Done;
 pub use kind::PayloadKind;
 pub use port::Port;
-pub use virtqueue::Token;
-pub(crate) use virtqueue::{Queue, Setup};
 pub use raw::{Cookie, RawBuffer};
 pub use request::{Rejected, Request};
 pub(crate) use set::QueueSet;
 pub use spec::QueueSpec;
+pub use virtqueue::Token;
+pub(crate) use virtqueue::{Queue, Setup};

@@ -5,10 +5,10 @@ use core::time::Duration;
 
 use super::add::Typed;
 use super::done::Done;
-use super::virtqueue::{Queue, Token};
 use super::request::{Rejected, Request};
 use super::slots::Slot;
-use super::take::Settled;
+use super::take::{Next, Settled};
+use super::virtqueue::{Queue, Token};
 use crate::dma::{Attachment, Attachments, Entries, Lend};
 use crate::hal::Deadline;
 use crate::transport::Transport;
@@ -70,6 +70,7 @@ impl<'d, P: Lend, T: Transport + ?Sized, H: Hal> Port<'d, P, T, H> {
     /// # Errors
     /// [`Misuse`](crate::Misuse) if it cannot fit now or ever, [`Error::Platform`] if sharing fails,
     /// [`Error::Misbehaved`] if the queue is broken. The payload comes back.
+    #[inline(always)]
     pub fn add(&mut self, request: Request<'_, P>) -> Result<Token, Rejected<P>> {
         self.add_with(request, None)
     }
@@ -91,6 +92,7 @@ impl<'d, P: Lend, T: Transport + ?Sized, H: Hal> Port<'d, P, T, H> {
         }
     }
 
+    #[inline(always)]
     fn add_with(&mut self, request: Request<'_, P>, entries: Option<Entries>) -> Result<Token, Rejected<P>> {
         let Request { header, payload, response } = request;
         match self.typed.add(self.hal, header, entries, payload, response) {
@@ -129,6 +131,7 @@ impl<'d, P: Lend, T: Transport + ?Sized, H: Hal> Port<'d, P, T, H> {
     ///
     /// # Errors
     /// [`Error::Misbehaved`] if the device broke the ring's rules; the queue stays broken.
+    #[inline]
     pub fn poll(&mut self) -> Result<Option<Done<'_, P, H>>, Error> {
         match self.typed.queue.poll(self.hal)? {
             Some((slot, settled)) => Ok(Some(self.done(slot, settled))),
@@ -143,14 +146,33 @@ impl<'d, P: Lend, T: Transport + ?Sized, H: Hal> Port<'d, P, T, H> {
     /// As for [`Port::poll`]; what was taken before was given to `each`.
     #[inline]
     pub fn drain(&mut self, budget: usize, mut each: impl FnMut(Done<'_, P, H>)) -> Result<usize, Error> {
+        if !self.typed.queue.plain {
+            return self.drain_slowly(budget, each);
+        }
         let mut taken = 0_usize;
         while taken < budget {
             // The first look at the ring is the only one.
-            if taken > 0 && !self.typed.queue.has_seen_more() {
-                break;
-            }
+            let (slot, settled) = match self.typed.queue.take_next(self.hal, taken == 0) {
+                Next::Taken(slot, settled) => (slot, settled),
+                Next::Nothing => break,
+                Next::Special(slot, len) => match self.typed.queue.settle_special(self.hal, slot, len) {
+                    Some(settled) => (slot, settled),
+                    None => continue,
+                },
+                Next::Wrong(why) => return Err(self.typed.queue.fail(why)),
+            };
+            taken = taken.wrapping_add(1);
+            each(self.done(slot, settled));
+        }
+        Ok(taken)
+    }
+
+    #[cold]
+    fn drain_slowly(&mut self, budget: usize, mut each: impl FnMut(Done<'_, P, H>)) -> Result<usize, Error> {
+        let mut taken = 0_usize;
+        while taken < budget && (taken == 0 || self.typed.queue.has_seen_more()) {
             let Some((slot, settled)) = self.typed.queue.poll(self.hal)? else { break };
-            taken = taken.saturating_add(1);
+            taken = taken.wrapping_add(1);
             each(self.done(slot, settled));
         }
         Ok(taken)
@@ -212,7 +234,7 @@ impl<'d, P: Lend, T: Transport + ?Sized, H: Hal> Port<'d, P, T, H> {
     }
 
     #[inline]
-    fn done(&mut self, slot: Slot, settled: Settled) -> Done<'_, P, H> {
+    pub(super) fn done(&mut self, slot: Slot, settled: Settled) -> Done<'_, P, H> {
         if let Some(attachments) = self.attachments.as_mut().filter(|_| settled.entries != 0) {
             attachments.unretain(settled.entries);
         }

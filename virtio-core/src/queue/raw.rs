@@ -4,14 +4,14 @@
 use core::ptr::NonNull;
 
 use super::add::Typed;
-use super::build::{MOST_BYTES, plan};
-use super::cold::ColdBox;
-use super::format::{Counts, Entry, Format, INDIRECT, NEXT, WRITE};
+use super::area::RequestArea;
+use super::build::{ALL, MOST_BYTES, plan};
+use super::format::{Entry, Format, INDIRECT, NEXT, WRITE};
 use super::port::Port;
-use super::virtqueue::{Queue, Token};
 use super::request::Rejected;
 use super::ring::on;
-use super::slots::{Head, Slots, State};
+use super::slots::{Marks, Slot, Slots};
+use super::virtqueue::{Queue, Token};
 use crate::dma::{Lend, Stretch};
 use crate::transport::Transport;
 use crate::{DeviceAddr, Error, Hal, Misuse};
@@ -53,102 +53,204 @@ impl<P: 'static, H: Hal> Typed<'_, P, H> {
     /// # Safety
     /// The device may read the readable buffers and write the writable ones until the request is used, or the device or
     /// queue was reset, and nobody else accesses them in a way that conflicts.
-    #[inline]
+    // Into the caller, who mostly knows how many buffers there are: then nothing is left of the loops.
+    #[inline(always)]
     pub(super) unsafe fn add_raw(
         &mut self,
         readable: &[RawBuffer],
         writable: &[RawBuffer],
         payload: P,
     ) -> Result<Token, (Error, P)> {
-        let Queue { ring, slots, counts, cold, open, .. } = &mut *self.queue;
-        if !*open || slots.free_count == 0 {
-            return Err((self.queue.no_room(), payload));
+        let Queue { ring, slots, counts, cold, .. } = &mut *self.queue;
+        let total = readable.len().wrapping_add(writable.len());
+        let tables = total > 1 && slots.table_room() > 0;
+        let room = slots.free_count;
+        // Nothing fits while the queue is closed.
+        let fits = i32::try_from(total).is_ok_and(|total| total <= room);
+        if total == 0 || !(fits || tables && room > 0) {
+            return Err((self.queue.no_room_for(total), payload));
         }
-        let order = counts.added;
         let slot = slots.free_first;
-        let written = on!(ring, ring => write(ring, slots, cold, readable, writable, counts));
-        match written {
-            Ok(()) => {
-                // SAFETY: Typed Once; the descriptor headed no request, and so nothing was parked there.
-                let _parked = unsafe { slots.park(slot, payload) };
-                Ok(self.queue.token(slot, order))
+        let order = counts.added;
+        let area = &mut cold.area;
+        let written = on!(ring, ring => {
+            let written = if tables {
+                write_table(ring, slots, area, readable, writable)
+            } else {
+                Ok(write_direct(ring, slots, readable, writable))
+            };
+            match written {
+                Ok(written) if written.bytes <= MOST_BYTES => {
+                    ring.commit(slot, counts);
+                    Ok(written)
+                }
+                Ok(_) => {
+                    ring.rewind();
+                    Err(Misuse::BufferTooLong)
+                }
+                Err(misuse) => Err(misuse),
             }
-            Err(error) => Err((error.into(), payload)),
-        }
+        });
+        let Written { taken, next, last, room, .. } = match written {
+            Ok(written) => written,
+            Err(misuse) => return Err((misuse.into(), payload)),
+        };
+        counts.added = order.wrapping_add(1);
+        slots.free_first = next;
+        slots.free_count = slots.free_count.wrapping_sub(i32::from(taken));
+        // SAFETY: Typed Once; the descriptor headed no request, so nothing was parked there, and its head is marked below.
+        unsafe { slots.park_unmarked(slot, payload) };
+        let marks = Marks::PARKED.union(slots.always);
+        let head = slots.head_mut(slot);
+        head.order = order;
+        head.room = room;
+        (head.taken, head.last) = (taken, last);
+        head.marks = marks;
+        Ok(self.queue.token(slot, order))
     }
 }
 
-/// Writes the descriptors of one request, if there is room for all of them.
-#[inline]
-fn write<R: Format, H: Hal>(
+/// What was written of a request.
+struct Written {
+    /// Descriptors of the ring, the last of them, and the one that is free next.
+    taken: u16,
+    last: Slot,
+    next: Slot,
+    /// Bytes in all, and those that the device may write.
+    bytes: u64,
+    room: u32,
+}
+
+/// Every buffer with its flags but `NEXT`, and whether it is the last.
+#[inline(always)]
+fn each(readable: &[RawBuffer], writable: &[RawBuffer], mut visit: impl FnMut(&RawBuffer, u16, bool)) {
+    let mut left = readable.len().wrapping_add(writable.len());
+    for buffer in readable {
+        left = left.wrapping_sub(1);
+        visit(buffer, 0, left == 0);
+    }
+    for buffer in writable {
+        left = left.wrapping_sub(1);
+        visit(buffer, WRITE, left == 0);
+    }
+}
+
+/// Writes a request to descriptors of the ring; there are enough.
+#[inline(always)]
+fn write_direct<R: Format>(
     ring: &mut R,
-    slots: &mut Slots,
-    cold: &mut ColdBox<H>,
+    slots: &Slots,
     readable: &[RawBuffer],
     writable: &[RawBuffer],
-    counts: &mut Counts,
-) -> Result<(), Misuse> {
-    let total = readable.len().saturating_add(writable.len());
-    if total == 0 {
-        return Err(Misuse::EmptyRequest);
+) -> Written {
+    let id = slots.free_first;
+    let mut written = Written { taken: 0, last: id, next: id, bytes: 0, room: 0 };
+    let mut writable_bytes = 0_u64;
+    each(readable, writable, |buffer, flags, last| {
+        let at = written.next;
+        let next = slots.link(at);
+        let flags = if last { flags } else { flags | NEXT };
+        ring.put(id, at, next, at == id, Entry { addr: buffer.device.get(), len: buffer.len, flags });
+        (written.last, written.next) = (at, next);
+        written.taken = written.taken.wrapping_add(1);
+        written.bytes = written.bytes.wrapping_add(u64::from(buffer.len));
+        if flags & WRITE != 0 {
+            writable_bytes = writable_bytes.wrapping_add(u64::from(buffer.len));
+        }
+    });
+    written.room = u32::try_from(writable_bytes).unwrap_or(u32::MAX);
+    written
+}
+
+/// Writes a request to its indirect table, if all of it fits.
+#[inline(always)]
+fn write_table<R: Format, H: Hal>(
+    ring: &mut R,
+    slots: &Slots,
+    area: &mut RequestArea<H>,
+    readable: &[RawBuffer],
+    writable: &[RawBuffer],
+) -> Result<Written, Misuse> {
+    let total = readable.len().wrapping_add(writable.len());
+    if total > usize::from(slots.table_room()) {
+        return write_long(ring, slots, area, readable, writable);
     }
+    let id = slots.free_first;
+    let mut table = area.table(id);
+    let (mut at, mut bytes, mut writable_bytes) = (0_u16, 0_u64, 0_u64);
+    each(readable, writable, |buffer, flags, last| {
+        let flags = if last { flags } else { flags | NEXT };
+        let entry = Entry { addr: buffer.device.get(), len: buffer.len, flags };
+        table.put(at, ring.table_entry(entry, at.wrapping_add(1)));
+        at = at.wrapping_add(1);
+        bytes = bytes.wrapping_add(u64::from(buffer.len));
+        if flags & WRITE != 0 {
+            writable_bytes = writable_bytes.wrapping_add(u64::from(buffer.len));
+        }
+    });
+    let (addr, len) = table.address(at);
+    ring.put(id, id, id, true, Entry { addr: addr.get(), len, flags: INDIRECT });
+    let room = u32::try_from(writable_bytes).unwrap_or(u32::MAX);
+    Ok(Written { taken: 1, last: id, next: slots.link(id), bytes, room })
+}
+
+/// Writes a request that is longer than its table: what is beyond goes to descriptors of the ring, before the table where that
+/// is legal, or all of it.
+#[cold]
+fn write_long<R: Format, H: Hal>(
+    ring: &mut R,
+    slots: &Slots,
+    area: &mut RequestArea<H>,
+    readable: &[RawBuffer],
+    writable: &[RawBuffer],
+) -> Result<Written, Misuse> {
+    let total = readable.len().wrapping_add(writable.len());
     if total > slots.size().as_usize() {
         return Err(Misuse::TooManySegments);
     }
-    let direct = usize::from(plan::<R>(total, slots.table_room(), slots.free_count)).min(total);
-    let in_table = total.saturating_sub(direct);
-    let needed = direct.saturating_add(usize::from(in_table > 0));
-    let needed = u32::try_from(needed).unwrap_or(u32::MAX);
-    if needed > slots.free_count {
+    let room = usize::try_from(slots.free_count).unwrap_or(0);
+    let direct = plan::<R>(total, slots.table_room(), slots.free_count);
+    if direct == ALL {
+        return if total > room {
+            Err(Misuse::QueueFull)
+        } else {
+            Ok(write_direct(ring, slots, readable, writable))
+        };
+    }
+    if usize::from(direct) >= room {
         return Err(Misuse::QueueFull);
     }
     let id = slots.free_first;
-    let (mut cursor, mut last) = (id, id);
-    let (mut index, mut bytes) = (0_usize, 0_u64);
-    let mut each = |buffers: &[RawBuffer], flags: u16| {
-        for buffer in buffers {
-            let at = index;
-            index = index.saturating_add(1);
-            bytes = bytes.saturating_add(u64::from(buffer.len));
-            let flags = if index < total { flags | NEXT } else { flags };
-            let entry = Entry { addr: buffer.device.get(), len: buffer.len, flags };
-            if at < direct {
-                let next = slots.link(cursor);
-                ring.put(id, cursor, next, at == 0, entry);
-                last = cursor;
-                cursor = next;
-            } else if let Ok(at) = u16::try_from(at.saturating_sub(direct)) {
-                cold.area.put_entry(id, at, ring.table_entry(entry, at.saturating_add(1)));
-            }
+    let mut table = area.table(id);
+    let mut written = Written { taken: 0, last: id, next: id, bytes: 0, room: 0 };
+    let (mut in_table, mut writable_bytes) = (0_u16, 0_u64);
+    each(readable, writable, |buffer, flags, last| {
+        let flags = if last { flags } else { flags | NEXT };
+        let entry = Entry { addr: buffer.device.get(), len: buffer.len, flags };
+        if written.taken < direct {
+            let at = written.next;
+            let next = slots.link(at);
+            ring.put(id, at, next, at == id, entry);
+            written.next = next;
+            written.taken = written.taken.wrapping_add(1);
+        } else {
+            let at = in_table;
+            in_table = in_table.wrapping_add(1);
+            table.put(at, ring.table_entry(entry, in_table));
         }
-        bytes
-    };
-    let readable = each(readable, 0);
-    let bytes = each(writable, WRITE);
-    if bytes > MOST_BYTES {
-        ring.rewind();
-        return Err(Misuse::BufferTooLong);
-    }
-    if in_table > 0 {
-        let (device, len) = cold.area.table(id, u16::try_from(in_table).unwrap_or(u16::MAX));
-        let next = slots.link(cursor);
-        ring.put(id, cursor, next, direct == 0, Entry { addr: device.get(), len, flags: INDIRECT });
-        last = cursor;
-        cursor = next;
-    }
-    slots.free_first = cursor;
-    slots.free_count = slots.free_count.saturating_sub(needed);
-    *slots.head_mut(id) = Head {
-        order: counts.added,
-        payload_room: u32::try_from(bytes.saturating_sub(readable)).unwrap_or(u32::MAX),
-        taken: u16::try_from(needed).unwrap_or(u16::MAX),
-        last,
-        state: State::InFlight,
-        ..Head::FREE
-    };
-    ring.commit(id, counts);
-    counts.added = counts.added.wrapping_add(1);
-    Ok(())
+        written.bytes = written.bytes.wrapping_add(u64::from(buffer.len));
+        if flags & WRITE != 0 {
+            writable_bytes = writable_bytes.wrapping_add(u64::from(buffer.len));
+        }
+    });
+    let at = written.next;
+    written.next = slots.link(at);
+    let (addr, len) = table.address(in_table);
+    ring.put(id, at, at, at == id, Entry { addr: addr.get(), len, flags: INDIRECT });
+    written.last = at;
+    written.taken = written.taken.wrapping_add(1);
+    written.room = u32::try_from(writable_bytes).unwrap_or(u32::MAX);
+    Ok(written)
 }
 
 impl<P: Lend, T: Transport + ?Sized, H: Hal> Port<'_, P, T, H> {
@@ -163,7 +265,7 @@ impl<P: Lend, T: Transport + ?Sized, H: Hal> Port<'_, P, T, H> {
     /// From now on until the request is used, or the device (or this queue of it) was reset:
     /// * the device may read the readable buffers and write the writable ones, at the addresses given;
     /// * nobody accesses them in a way that conflicts with that.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn add_raw(
         &mut self,
         readable: &[RawBuffer],

@@ -3,6 +3,7 @@
 
 use super::cold::Closed;
 use super::format::Counts;
+use super::slots::Marks;
 use super::virtqueue::{NONE, Queue, Token};
 use crate::dma::Stopped;
 use crate::{Hal, Misuse};
@@ -26,7 +27,8 @@ impl<H: Hal> Queue<H> {
             // SAFETY: just checked to carry P; the proof says that the device does not use its memory any more, and
             // `release_all` has ended its segments.
             if let Some(payload) = unsafe { queue.slots.unpark(slot) } {
-                returned(token, payload, head.entries);
+                let attaches = head.marks.contains(Marks::ENTRIES);
+                returned(token, payload, if attaches { queue.slots.entries(slot) } else { 0 });
             }
         });
         Ok(())
@@ -47,7 +49,7 @@ impl<H: Hal> Queue<H> {
         }
         self.ring.restart();
         self.cold.closed = None;
-        self.open = true;
+        (self.open, self.plain) = (true, !self.in_order);
         self.disable_interrupts(hal);
         Ok(())
     }

@@ -81,14 +81,15 @@ impl Ring {
         on!(self, ring => ring.disable_interrupts(hal, counts));
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn next_used<H: Hal>(
         &mut self,
         hal: &H,
         counts: &Counts,
+        look: bool,
         queue: impl FnOnce() -> QueueIndex,
     ) -> Result<Option<UsedEntry>, Misbehaved> {
-        on!(self, ring => ring.next_used(hal, counts, queue))
+        on!(self, ring => ring.next_used(hal, counts, look, queue))
     }
 
     pub(super) fn has_seen_more(&self, counts: &Counts) -> bool {

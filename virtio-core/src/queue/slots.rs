@@ -16,11 +16,11 @@ use core::alloc::Layout;
 use core::fmt;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
-use core::task::Waker;
 
+use super::asynchronous::Seat;
 use super::cold::{Cold, Place};
 use super::kind::PayloadKind;
-use crate::dma::{Lend, Private, SharedPart, Stretch};
+use crate::dma::{Lend, Private, Record, Stretch};
 use crate::hal::Direction;
 use crate::{Error, Hal, Misuse, QueueSize};
 
@@ -54,18 +54,17 @@ pub(super) struct Parked<P> {
     payload: PhantomData<P>,
 }
 
-/// Where a request stands.
+/// Set in `Head::order` unless the device may use the request's memory.
+pub(super) const DONE: u64 = 1 << 63;
+
+/// Where a request stands, together with [`DONE`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub(super) enum State {
-    /// No request has this head.
-    Free,
-    /// The device may use its memory.
-    InFlight,
+    /// In flight; or, if it is `DONE`, handed out as a completion, or no request at all.
+    Other,
     /// The device has used it; nobody has asked for it yet.
     Used,
-    /// Handed out as a completion.
-    Taken,
     /// Done with, but its descriptors wait for those of older requests: with `IN_ORDER` they are given back in order.
     Spent,
 }
@@ -86,6 +85,12 @@ bitflags::bitflags! {
         const ABANDONED = 16;
         /// Some of its recorded segments have to be ended through the Hal.
         const UNDO = 32;
+        /// It has a place for a response, behind the payload.
+        const RESPONSE = 64;
+        /// Its descriptors are given back in the order in which they were taken.
+        const IN_ORDER = 128;
+        /// All that asks for more than taking the payload when the device is done.
+        const SPECIAL = Self::ENTRIES.bits() | Self::WAKER.bits() | Self::ABANDONED.bits() | Self::UNDO.bits();
     }
 }
 
@@ -93,11 +98,12 @@ bitflags::bitflags! {
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub(super) struct Head {
-    /// How many requests were added to the queue before it: tells it from earlier ones with the same head.
+    /// How many requests were added to the queue before it, which tells it from earlier ones with the same head; with
+    /// [`DONE`] if it is not in flight. So a request that the device may use is one whose order is below what was shown.
     pub(super) order: u64,
-    /// Bytes that the device may write: of the payload, and of the response area.
+    /// Bytes that the device may write: all, and with `RESPONSE` those of the payload, which come first.
+    pub(super) room: u32,
     pub(super) payload_room: u32,
-    pub(super) response_room: u32,
     /// What the device says it wrote.
     pub(super) claimed: u32,
     /// Descriptors of the ring that it takes.
@@ -110,23 +116,34 @@ pub(super) struct Head {
     pub(super) in_table: u16,
     /// The next request in the list of used ones.
     pub(super) next_used: u16,
-    /// The attachment whose entries the request names, with `ENTRIES`.
-    pub(super) entries: u64,
+}
+
+const _: () = assert!(size_of::<Head>() == 32);
+
+impl Head {
+    /// Whether the device may use its memory, once it was shown.
+    pub(super) const fn in_flight(&self) -> bool {
+        self.order & DONE == 0
+    }
+
+    /// Whether its segments are yet to be ended.
+    pub(super) fn is_open(&self) -> bool {
+        self.in_flight() || self.state == State::Used
+    }
 }
 
 impl Head {
     pub(super) const FREE: Self = Self {
-        order: 0,
+        order: DONE,
+        room: 0,
         payload_room: 0,
-        response_room: 0,
         claimed: 0,
         taken: 0,
         last: Slot(0),
-        state: State::Free,
+        state: State::Other,
         marks: Marks::empty(),
         in_table: 0,
         next_used: 0,
-        entries: 0,
     };
 }
 
@@ -136,11 +153,10 @@ pub(super) struct Slots {
     /// The next descriptor of its chain, or of the free list.
     links: NonNull<Slot>,
     /// What has to be ended for each descriptor, and for each entry of each indirect table.
-    undo: NonNull<SharedPart>,
+    records: NonNull<Record>,
     payloads: NonNull<u8>,
-    wakers: NonNull<Option<Waker>>,
+    seats: NonNull<Seat>,
     kind: PayloadKind,
-    stride: usize,
     size: QueueSize,
     table_room: u16,
     pub(super) free_first: Slot,
@@ -148,7 +164,12 @@ pub(super) struct Slots {
     pub(super) oldest: Slot,
     /// With `IN_ORDER`: the oldest request in flight, and where the next will be if there is none.
     pub(super) in_flight_first: Slot,
-    pub(super) free_count: u32,
+    /// The first of the seats that are taken, or `NONE`.
+    pub(super) seated: u16,
+    /// How many descriptors are free; far below 0 while the queue is closed.
+    pub(super) free_count: i32,
+    /// Marks of every request: `IN_ORDER` if that was negotiated.
+    pub(super) always: Marks,
 }
 
 // SAFETY: the records lie in pages that belong to the same queue, and are reached through this value alone; payloads are
@@ -171,20 +192,22 @@ impl Slots {
         size: QueueSize,
         table_room: u16,
         kind: PayloadKind,
+        in_order: bool,
     ) -> Result<(Self, Private<H>, Place), Error> {
         let n = size.as_usize();
         let stride = kind.layout().pad_to_align().size();
         let parts = n.saturating_mul(usize::from(table_room).saturating_add(1));
         let place = || {
-            let (layout, undo) = Layout::array::<Head>(n)?.extend(Layout::array::<SharedPart>(parts)?)?;
-            let (layout, wakers) = layout.extend(Layout::array::<Option<Waker>>(n)?)?;
+            let heads = Layout::array::<Head>(n)?.extend(Layout::array::<u64>(n)?)?.0;
+            let (layout, records) = heads.extend(Layout::array::<Record>(parts)?)?;
+            let (layout, seats) = layout.extend(Layout::array::<Seat>(n)?)?;
             let payloads = Layout::from_size_align(stride.saturating_mul(n), kind.layout().align())?;
             let (layout, payloads) = layout.extend(payloads)?;
             let (layout, links) = layout.extend(Layout::array::<Slot>(n)?)?;
             let (layout, cold) = layout.extend(Layout::new::<Cold<H>>())?;
-            Ok::<_, core::alloc::LayoutError>((layout, undo, wakers, payloads, links, cold))
+            Ok::<_, core::alloc::LayoutError>((layout, records, seats, payloads, links, cold))
         };
-        let (layout, undo, wakers, payloads, links, cold) = place().map_err(|_| Misuse::BadLength)?;
+        let (layout, records, seats, payloads, links, cold) = place().map_err(|_| Misuse::BadLength)?;
         if layout.align() > 4096 {
             return Err(Misuse::BadLength.into());
         }
@@ -193,33 +216,34 @@ impl Slots {
         let mut slots = Self {
             heads: base.cast(),
             // SAFETY: the layout has this offset inside the pages.
-            undo: unsafe { base.add(undo) }.cast(),
+            records: unsafe { base.add(records) }.cast(),
             // SAFETY: likewise.
-            wakers: unsafe { base.add(wakers) }.cast(),
+            seats: unsafe { base.add(seats) }.cast(),
             // SAFETY: likewise.
             payloads: unsafe { base.add(payloads) },
             // SAFETY: likewise.
             links: unsafe { base.add(links) }.cast(),
             kind,
-            stride,
             size,
             table_room,
             free_first: Slot(0),
             oldest: Slot(0),
             in_flight_first: Slot(0),
+            seated: super::virtqueue::NONE,
             free_count: 0,
+            always: if in_order { Marks::IN_ORDER } else { Marks::empty() },
         };
         for at in 0..n {
             // SAFETY: `at < n`, the array's length.
-            let waker = unsafe { slots.wakers.add(at) };
+            let seat = unsafe { slots.seats.add(at) };
             // SAFETY: in bounds; initialises the place.
-            unsafe { waker.write(None) };
+            unsafe { seat.write(Seat::EMPTY) };
         }
         for at in 0..parts {
             // SAFETY: `at < parts`, the array's length.
-            let part = unsafe { slots.undo.add(at) };
+            let part = unsafe { slots.records.add(at) };
             // SAFETY: in bounds; initialises the record.
-            unsafe { part.write(SharedPart::NOTHING) };
+            unsafe { part.write(Record::NOTHING) };
         }
         slots.clear();
         // SAFETY: the layout has this offset inside the pages.
@@ -243,7 +267,7 @@ impl Slots {
         self.free_first = Slot(0);
         self.oldest = Slot(0);
         self.in_flight_first = Slot(0);
-        self.free_count = u32::from(self.size.get());
+        self.free_count = i32::from_ne_bytes(u32::from(self.size.get()).to_ne_bytes());
     }
 
     pub(super) const fn size(&self) -> QueueSize {
@@ -259,9 +283,10 @@ impl Slots {
     }
 
     /// The slot of that number, if there is one.
+    #[inline]
     pub(super) fn slot(&self, number: u32) -> Option<Slot> {
-        let slot = u16::try_from(number).ok()?;
-        (slot < self.size.get()).then_some(Slot(slot))
+        let [low, high, ..] = number.to_le_bytes();
+        (number < u32::from(self.size.get())).then_some(Slot(u16::from_le_bytes([low, high])))
     }
 
     /// All slots.
@@ -269,6 +294,7 @@ impl Slots {
         (0..self.size.get()).map(Slot)
     }
 
+    #[inline]
     pub(super) fn head(&self, slot: Slot) -> &Head {
         // SAFETY: Slots In Place, Slot In Range.
         let head = unsafe { self.heads.add(slot.at()) };
@@ -276,6 +302,7 @@ impl Slots {
         unsafe { head.as_ref() }
     }
 
+    #[inline]
     pub(super) fn head_mut(&mut self, slot: Slot) -> &mut Head {
         // SAFETY: Slots In Place, Slot In Range.
         let mut head = unsafe { self.heads.add(slot.at()) };
@@ -283,6 +310,25 @@ impl Slots {
         unsafe { head.as_mut() }
     }
 
+    /// The attachment whose entries a request names, with `ENTRIES`.
+    fn entries_place(&self, slot: Slot) -> NonNull<u64> {
+        // SAFETY: Slots In Place: behind the `size` heads there are as many numbers.
+        let behind = unsafe { self.heads.add(self.size.as_usize()) }.cast::<u64>();
+        // SAFETY: Slot In Range.
+        unsafe { behind.add(slot.at()) }
+    }
+
+    pub(super) fn entries(&self, slot: Slot) -> u64 {
+        // SAFETY: Slots In Place; zeroed pages hold valid numbers.
+        unsafe { self.entries_place(slot).read() }
+    }
+
+    pub(super) fn set_entries(&mut self, slot: Slot, entries: u64) {
+        // SAFETY: Slots In Place, borrowed with `self`.
+        unsafe { self.entries_place(slot).write(entries) };
+    }
+
+    #[inline]
     pub(super) fn link(&self, slot: Slot) -> Slot {
         // SAFETY: Slots In Place, Slot In Range.
         let link = unsafe { self.links.add(slot.at()) };
@@ -290,6 +336,7 @@ impl Slots {
         unsafe { link.read() }
     }
 
+    #[inline]
     pub(super) fn set_link(&mut self, slot: Slot, next: Slot) {
         // SAFETY: Slots In Place, Slot In Range.
         let link = unsafe { self.links.add(slot.at()) };
@@ -298,98 +345,142 @@ impl Slots {
     }
 
     /// The record of the segment that descriptor `slot` carries.
-    pub(super) fn part(&self, slot: Slot) -> &SharedPart {
+    pub(super) fn part(&self, slot: Slot) -> &Record {
         // SAFETY: Slots In Place, Slot In Range.
-        let part = unsafe { self.undo.add(slot.at()) };
+        let part = unsafe { self.records.add(slot.at()) };
         // SAFETY: as above, borrowed with `self`.
         unsafe { part.as_ref() }
     }
 
     /// As [`Slots::part`].
-    pub(super) fn part_mut(&mut self, slot: Slot) -> &mut SharedPart {
+    #[inline]
+    pub(super) fn part_mut(&mut self, slot: Slot) -> &mut Record {
         // SAFETY: Slots In Place, Slot In Range.
-        let mut part = unsafe { self.undo.add(slot.at()) };
+        let mut part = unsafe { self.records.add(slot.at()) };
         // SAFETY: as above, borrowed with `self`.
         unsafe { part.as_mut() }
     }
 
-    fn table_place(&self, slot: Slot, at: u16) -> Option<NonNull<SharedPart>> {
+    fn table_place(&self, slot: Slot, at: u16) -> Option<NonNull<Record>> {
         if at >= self.table_room {
             return None;
         }
         let before = slot.at().saturating_mul(usize::from(self.table_room)).saturating_add(usize::from(at));
         // SAFETY: Slots In Place: behind the `size` records of descriptors there are `table_room` for each slot.
-        Some(unsafe { self.undo.add(self.size.as_usize().saturating_add(before)) })
+        Some(unsafe { self.records.add(self.size.as_usize().saturating_add(before)) })
     }
 
     /// The record of entry `at` of the table of `slot`.
-    pub(super) fn table_part(&self, slot: Slot, at: u16) -> Option<&SharedPart> {
+    pub(super) fn table_part(&self, slot: Slot, at: u16) -> Option<&Record> {
         // SAFETY: Slots In Place, borrowed with `self`.
         self.table_place(slot, at).map(|part| unsafe { part.as_ref() })
     }
 
     /// As [`Slots::table_part`].
-    pub(super) fn table_part_mut(&mut self, slot: Slot, at: u16) -> Option<&mut SharedPart> {
+    pub(super) fn table_part_mut(&mut self, slot: Slot, at: u16) -> Option<&mut Record> {
         // SAFETY: Slots In Place, borrowed with `self`.
         self.table_place(slot, at).map(|mut part| unsafe { part.as_mut() })
     }
 
-    /// The waker of whoever waits for `slot`.
-    pub(super) fn waker_mut(&mut self, slot: Slot) -> &mut Option<Waker> {
+    /// The seat of whoever waits for `slot`.
+    pub(super) fn seat(&self, slot: Slot) -> &Seat {
         // SAFETY: Slots In Place, Slot In Range.
-        let mut waker = unsafe { self.wakers.add(slot.at()) };
+        let seat = unsafe { self.seats.add(slot.at()) };
         // SAFETY: as above, borrowed with `self`.
-        unsafe { waker.as_mut() }
+        unsafe { seat.as_ref() }
     }
 
-    fn place(&self, slot: Slot) -> NonNull<u8> {
+    /// As [`Slots::seat`].
+    pub(super) fn seat_mut(&mut self, slot: Slot) -> &mut Seat {
         // SAFETY: Slots In Place, Slot In Range.
-        unsafe { self.payloads.add(slot.at().saturating_mul(self.stride)) }
+        let mut seat = unsafe { self.seats.add(slot.at()) };
+        // SAFETY: as above, borrowed with `self`.
+        unsafe { seat.as_mut() }
     }
 
-    /// Parks a payload in the place of `slot`.
+    /// The place of a payload of type `P`, which the queue carries.
+    ///
+    /// # Safety
+    /// The queue carries `P`.
+    unsafe fn place<P>(&self, slot: Slot) -> NonNull<P> {
+        // SAFETY: Slots In Place, Slot In Range: places of one type lie as in an array.
+        unsafe { self.payloads.cast::<P>().add(slot.at()) }
+    }
+
+    /// Parks a payload in the place of `slot`, and marks its head.
     ///
     /// # Safety
     /// The queue carries `P`, and the head is not `PARKED`.
+    #[inline]
     pub(super) unsafe fn park<P>(&mut self, slot: Slot, payload: P) -> Parked<P> {
-        // SAFETY: Slots In Place and the caller's promise: room and alignment for a P; Parked Once: nothing is there.
-        unsafe { self.place(slot).cast::<P>().write(payload) };
-        self.head_mut(slot).marks.insert(Marks::PARKED);
+        // SAFETY: the caller's promise.
+        let place = unsafe { self.place::<P>(slot) };
+        // SAFETY: room and alignment for a P; Parked Once: nothing is there.
+        unsafe { place.write(payload) };
+        self.head_mut(slot).marks = Marks::PARKED;
         Parked { slot, payload: PhantomData }
+    }
+
+    /// As [`Slots::park`]; the caller marks the head.
+    ///
+    /// # Safety
+    /// As for [`Slots::park`], and the head is marked `PARKED`.
+    #[inline(always)]
+    pub(super) unsafe fn park_unmarked<P>(&mut self, slot: Slot, payload: P) {
+        // SAFETY: the caller's promise.
+        let place = unsafe { self.place::<P>(slot) };
+        // SAFETY: room and alignment for a P; Parked Once: nothing is there.
+        unsafe { place.write(payload) };
     }
 
     /// Takes back what `parked` is the proof of. Only on the queue that made the proof, and before the device was told.
     pub(super) fn take_back<P>(&mut self, parked: Parked<P>) -> P {
         self.head_mut(parked.slot).marks.remove(Marks::PARKED);
+        // SAFETY: the proof says so.
+        let place = unsafe { self.place::<P>(parked.slot) };
         // SAFETY: Parked Once: the proof says that a live P is there; proofs are neither copied nor kept past the
         // request's commit, so it has not been taken since.
-        unsafe { self.place(parked.slot).cast::<P>().read() }
+        unsafe { place.read() }
     }
 
     /// Takes the payload out of the place of `slot`, if one is there.
     ///
     /// # Safety
     /// The queue carries `P`; the device no longer uses its memory (I-RESET), and no sharing of it is open.
+    #[inline]
     pub(super) unsafe fn unpark<P>(&mut self, slot: Slot) -> Option<P> {
-        let marks = &mut self.head_mut(slot).marks;
-        if !marks.contains(Marks::PARKED) {
-            return None;
-        }
-        marks.remove(Marks::PARKED);
+        let marks = self.head(slot).marks;
+        // SAFETY: passed on.
+        marks.contains(Marks::PARKED).then(|| unsafe { self.unpark_marked(slot, marks) })
+    }
+
+    /// Takes the payload out of the place of `slot`, whose head has these marks, `PARKED` among them.
+    ///
+    /// # Safety
+    /// As for [`Slots::unpark`], and the head is `PARKED`.
+    #[inline(always)]
+    pub(super) unsafe fn unpark_marked<P>(&mut self, slot: Slot, marks: Marks) -> P {
+        self.head_mut(slot).marks = marks.difference(Marks::PARKED);
+        // SAFETY: the caller's promise.
+        let place = unsafe { self.place::<P>(slot) };
         // SAFETY: Parked Once: a live P was there, and the mark has just been cleared.
-        Some(unsafe { self.place(slot).cast::<P>().read() })
+        unsafe { place.read() }
     }
 
     /// Drops the payload in the place of `slot`, if there is one.
     ///
     /// # Safety
     /// The device no longer uses its memory (I-RESET), and no sharing of it is open.
+    #[inline]
     pub(super) unsafe fn drop_parked(&mut self, slot: Slot) {
         let marks = &mut self.head_mut(slot).marks;
         if marks.contains(Marks::PARKED) {
             marks.remove(Marks::PARKED);
+            let offset = slot.at().saturating_mul(self.kind.layout().pad_to_align().size());
+            // SAFETY: Slots In Place, Slot In Range.
+            let place = unsafe { self.payloads.add(offset) };
             // SAFETY: Parked Once, and `kind` describes the type of every payload here.
-            unsafe { (self.kind.drop())(self.place(slot)) };
+            unsafe { (self.kind.drop())(place) };
         }
     }
 
@@ -401,7 +492,8 @@ impl Slots {
         direction: Direction,
         at: usize,
     ) -> Option<Stretch> {
-        let place = self.place(parked.slot).cast::<P>();
+        // SAFETY: the proof says so.
+        let place = unsafe { self.place::<P>(parked.slot) };
         // Parked Once: a live P is there, nobody refers to it, and it is neither moved nor touched until it is unparked,
         // which needs the device to be done.
         if direction.device_writes() {

@@ -1,36 +1,109 @@
 //! Taking requests back (VIRTIO 1.4 §2.7.14, §2.8.22) (a room of unsafe code).
 //!
 //! **State Honest**: a head's `state` tells who may use its memory.
-//! `Free → InFlight` (a finished `Builder`, or `raw`) `→ Used` (`accept`, on its used element) `→ Taken` (`settle`)
-//! `→ Free` (`finish`; with `IN_ORDER` by way of `Spent`), or from anywhere to `Free` after a confirmed reset
-//! (`release_all`). Its segments are ended exactly once: in `settle`, in `release_all`, or while it is still being built.
+//! free `→` in flight, by losing `DONE` (a finished `Builder`, or `raw`) `→ Used` (on its used element) `→` a completion
+//! (`settle`; `poll` goes there at once) `→` free (`finish`; with `IN_ORDER` by way of `Spent`), or from anywhere to free after
+//! a confirmed reset (`release_all`). Its segments are ended exactly once: in `settle`, in `release_all`, or
+//! while it is still being built. A completion is one value that is neither copied nor made twice, so `settle` and `finish`
+//! are called once for each.
 //!
-//! So memory is used by the device in `InFlight` only, which is what I-RESET asks for: `accept` takes a used element, and
-//! refuses one that names no request in flight (I-ALLEGE).
+//! So memory is used by the device while a request is not `DONE`, which is what I-RESET asks for: a used element is taken
+//! only if it names a request that is in flight and was shown (I-ALLEGE).
 #![expect(unsafe_code, reason = "ends sharing exactly when the device is done")]
 
+use super::format::Format;
+use super::ring::on;
+use super::slots::{DONE, Head, Marks, Slot, Slots, State};
 use super::virtqueue::{NONE, Queue, Token};
-use super::slots::{Marks, Slot, Slots, State};
 use crate::dma::{SharedPart, Stopped};
 use crate::{Error, Hal, Misbehaved, Misuse};
 
 /// How many bytes a settled request received, and where.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Settled {
     /// Bytes the device says it wrote, as it said it.
     pub(super) claimed: u32,
     /// The same, no more than was posted as writable.
     pub(super) written: u32,
-    /// How much of that fell behind the payload: into the response.
-    pub(super) response: u32,
     /// The attachment whose entries the request named, or 0.
     pub(super) entries: u64,
+    /// What else is known of the request; its payload is still in its place if `PARKED`.
+    pub(super) marks: Marks,
+}
+
+/// What the used ring of a plain queue had next.
+pub(super) enum Next {
+    /// A request, settled.
+    Taken(Slot, Settled),
+    /// A request that asks for more, and the length that the device says.
+    Special(Slot, u32),
+    Nothing,
+    Wrong(Misbehaved),
 }
 
 impl<H: Hal> Queue<H> {
     /// The oldest used request that nobody has taken, settled.
     #[inline]
     pub(super) fn poll(&mut self, hal: &H) -> Result<Option<(Slot, Settled)>, Error> {
+        if !self.plain {
+            return self.poll_slowly(hal);
+        }
+        match self.take_next(hal, true) {
+            Next::Taken(slot, settled) => Ok(Some((slot, settled))),
+            Next::Nothing => Ok(None),
+            Next::Special(slot, len) => match self.settle_special(hal, slot, len) {
+                Some(settled) => Ok(Some((slot, settled))),
+                None => self.poll_slowly(hal),
+            },
+            Next::Wrong(why) => Err(self.fail(why)),
+        }
+    }
+
+    /// The next used request of a plain queue; without a `look` at the ring's index, if there is one, only of those that the
+    /// last look has shown.
+    // Into the caller, where it melts into his loop.
+    #[inline(always)]
+    pub(super) fn take_next(&mut self, hal: &H, look: bool) -> Next {
+        let Self { ring, slots, counts, cold, .. } = self;
+        let id = on!(ring, ring => {
+            let used = match ring.next_used(hal, counts, look, || cold.index) {
+                Ok(Some(used)) => used,
+                Ok(None) => return Next::Nothing,
+                Err(why) => return Next::Wrong(why),
+            };
+            if let Some(slot) = slots.slot(used.id) {
+                let head = slots.head_mut(slot);
+                let Head { order, room, marks, taken, .. } = *head;
+                // Otherwise it is not in flight, or not even shown.
+                if order < counts.shown {
+                    head.order = order | DONE;
+                    counts.completed = counts.completed.wrapping_add(1);
+                    ring.retire(taken);
+                    if marks.intersects(Marks::SPECIAL) {
+                        return Next::Special(slot, used.len);
+                    }
+                    return Next::Taken(slot, Settled { claimed: used.len, written: used.len.min(room), entries: 0, marks });
+                }
+            }
+            used.id
+        });
+        Next::Wrong(self.wrong_id(id))
+    }
+
+    /// A request that asks for more than taking its payload. `None` if that was the end of it.
+    #[cold]
+    pub(super) fn settle_special(&mut self, hal: &H, slot: Slot, len: u32) -> Option<Settled> {
+        let head = self.slots.head_mut(slot);
+        (head.state, head.claimed) = (State::Used, len);
+        if head.marks.intersects(Marks::WAKER | Marks::ABANDONED) && self.is_over(hal, slot) {
+            return None;
+        }
+        Some(self.slots.settle(hal, slot))
+    }
+
+    /// Where there is more to it: a list of used requests, `IN_ORDER`, a closed queue.
+    #[inline(never)]
+    fn poll_slowly(&mut self, hal: &H) -> Result<Option<(Slot, Settled)>, Error> {
         let slot = match self.pop_used() {
             Some(slot) => slot,
             None => match self.accept_one(hal)? {
@@ -39,6 +112,20 @@ impl<H: Hal> Queue<H> {
             },
         };
         Ok(Some((slot, self.slots.settle(hal, slot))))
+    }
+
+    #[cold]
+    fn wrong_id(&self, id: u32) -> Misbehaved {
+        let queue = self.cold.index;
+        match self.slots.slot(id) {
+            None => Misbehaved::UsedIdOutOfRange { queue, id },
+            Some(_) => Misbehaved::UsedIdNotInFlight { queue, id },
+        }
+    }
+
+    /// Whether used requests are taken as they come.
+    fn set_plain(&mut self) {
+        self.plain = self.open && !self.in_order && self.used_first == NONE;
     }
 
     /// Whether there may be more to take without another look at the ring's index.
@@ -50,8 +137,7 @@ impl<H: Hal> Queue<H> {
     pub(super) fn find(&self, token: Token) -> Result<Slot, Misuse> {
         let slot = self.slots.slot(u32::from(token.head)).ok_or(Misuse::NoSuchRequest)?;
         let head = self.slots.head(slot);
-        let known =
-            matches!(head.state, State::InFlight | State::Used) && !head.marks.contains(Marks::ABANDONED);
+        let known = head.is_open() && !head.marks.contains(Marks::ABANDONED);
         if known && self.token(slot, head.order) == token { Ok(slot) } else { Err(Misuse::NoSuchRequest) }
     }
 
@@ -71,90 +157,87 @@ impl<H: Hal> Queue<H> {
         Ok(None)
     }
 
-    /// Takes one buffer from the used ring, or breaks the queue (I-ALLEGE).
-    #[inline]
+    /// Takes one buffer from the used ring, or breaks the queue (I-ALLEGE). It is `Used` then.
     pub(super) fn accept_one(&mut self, hal: &H) -> Result<Option<Slot>, Error> {
         loop {
-            self.check()?;
-            let accepted = if self.in_order { self.accept_in_order(hal) } else { self.accept(hal) };
-            let slot = match accepted {
-                Ok(Some(slot)) => slot,
-                Ok(None) => return Ok(None),
-                Err(why) => return Err(self.fail(why)),
-            };
-            if !self.slots.head(slot).marks.intersects(Marks::WAKER | Marks::ABANDONED) {
-                return Ok(Some(slot));
-            }
-            if !self.is_over(hal, slot) {
+            let Some(slot) = self.accept_any(hal)? else { return Ok(None) };
+            let marks = self.slots.head(slot).marks;
+            if !marks.intersects(Marks::WAKER | Marks::ABANDONED) || !self.is_over(hal, slot) {
                 return Ok(Some(slot));
             }
         }
     }
 
-    #[inline]
+    /// As `accept_one`, but tells nobody who waits, and ends nothing.
+    pub(super) fn accept_any(&mut self, hal: &H) -> Result<Option<Slot>, Error> {
+        self.check()?;
+        let accepted = if self.in_order { self.accept_in_order(hal) } else { self.accept(hal) };
+        accepted.map_err(|why| self.fail(why))
+    }
+
     fn accept(&mut self, hal: &H) -> Result<Option<Slot>, Misbehaved> {
-        let Self { ring, slots, counts, cold, .. } = self;
-        let Some(used) = ring.next_used(hal, counts, || cold.index)? else { return Ok(None) };
-        let Some(slot) = slots.slot(used.id) else {
-            return Err(Misbehaved::UsedIdOutOfRange { queue: cold.index, id: used.id });
-        };
-        let head = slots.head_mut(slot);
-        // What was not shown cannot have been used.
-        let hidden = counts.shown != counts.added && head.order >= counts.shown;
-        if head.state != State::InFlight || hidden {
-            return Err(Misbehaved::UsedIdNotInFlight { queue: cold.index, id: used.id });
-        }
-        head.state = State::Used;
-        head.claimed = used.len;
-        let taken = head.taken;
-        ring.retire(taken);
-        counts.completed = counts.completed.wrapping_add(1);
+        let queue = self.cold.index;
+        let Some(used) = self.ring.next_used(hal, &self.counts, true, || queue)? else { return Ok(None) };
+        let slot = self.used_slot(used.id)?;
+        self.use_up(slot, used.len);
         Ok(Some(slot))
+    }
+
+    /// The request that the device names as used, if it can have used it.
+    fn used_slot(&self, id: u32) -> Result<Slot, Misbehaved> {
+        self.slots
+            .slot(id)
+            .filter(|slot| self.slots.head(*slot).order < self.counts.shown)
+            .ok_or_else(|| self.wrong_id(id))
+    }
+
+    /// The device is done with a request.
+    fn use_up(&mut self, slot: Slot, len: u32) {
+        let head = self.slots.head_mut(slot);
+        head.order |= DONE;
+        (head.state, head.claimed) = (State::Used, len);
+        let taken = head.taken;
+        self.ring.retire(taken);
+        self.counts.completed = self.counts.completed.wrapping_add(1);
     }
 
     /// With `IN_ORDER` one used buffer may stand for itself and all before it, which are used to the full (VIRTIO 1.4 §2.7.9).
     fn accept_in_order(&mut self, hal: &H) -> Result<Option<Slot>, Misbehaved> {
-        let Self { ring, slots, counts, cold, run_last, run_len, .. } = self;
-        let queue = cold.index;
-        let (end, len) = match slots.slot(u32::from(*run_last)) {
-            Some(end) => (end, *run_len),
+        let (end, len) = match self.slots.slot(u32::from(self.run_last)) {
+            Some(end) => (end, self.run_len),
             None => {
-                let Some(used) = ring.next_used(hal, counts, || queue)? else { return Ok(None) };
-                let Some(end) = slots.slot(used.id) else {
-                    return Err(Misbehaved::UsedIdOutOfRange { queue, id: used.id });
+                let queue = self.cold.index;
+                let Some(used) = self.ring.next_used(hal, &self.counts, true, || queue)? else {
+                    return Ok(None);
                 };
-                let head = slots.head(end);
-                let requests = head.order.wrapping_sub(counts.completed).wrapping_add(1);
-                let hidden = head.order >= counts.shown;
-                if head.state != State::InFlight || hidden || !ring.can_retire(counts, requests) {
-                    return Err(Misbehaved::UsedIdNotInFlight { queue, id: used.id });
+                let end = self.used_slot(used.id)?;
+                let order = self.slots.head(end).order;
+                let requests = order.wrapping_sub(self.counts.completed).wrapping_add(1);
+                if !self.ring.can_retire(&self.counts, requests) {
+                    return Err(self.wrong_id(used.id));
                 }
                 (end, used.len)
             }
         };
-        let slot = slots.in_flight_first;
-        let head = slots.head_mut(slot);
-        *run_last = if slot == end { NONE } else { end.get() };
-        *run_len = len;
-        head.state = State::Used;
-        head.claimed = if slot == end { len } else { head.payload_room.saturating_add(head.response_room) };
-        let (last, taken) = (head.last, head.taken);
-        slots.in_flight_first = slots.link(last);
-        ring.retire(taken);
-        counts.completed = counts.completed.wrapping_add(1);
+        let slot = self.slots.in_flight_first;
+        self.run_last = if slot == end { NONE } else { end.get() };
+        self.run_len = len;
+        let head = self.slots.head(slot);
+        let (room, last) = (head.room, head.last);
+        self.slots.in_flight_first = self.slots.link(last);
+        self.use_up(slot, if slot == end { len } else { room });
         Ok(Some(slot))
     }
 
     /// A used request for which somebody waits, or nobody any more. Answers whether that was the end of it.
     #[cold]
     fn is_over(&mut self, hal: &H, slot: Slot) -> bool {
-        let waker = self.slots.waker_mut(slot).take();
-        let marks = &mut self.slots.head_mut(slot).marks;
-        marks.remove(Marks::WAKER);
-        let abandoned = marks.contains(Marks::ABANDONED);
+        let waker = self.slots.stand_up(slot);
+        let abandoned = self.slots.head(slot).marks.contains(Marks::ABANDONED);
         if abandoned {
             self.slots.settle(hal, slot);
-            self.finish(slot);
+            let marks = self.slots.head(slot).marks;
+            self.finish(slot, marks);
         }
         if let Some(waker) = waker {
             waker.wake();
@@ -164,6 +247,7 @@ impl<H: Hal> Queue<H> {
 
     pub(super) fn push_used(&mut self, slot: Slot) {
         self.slots.head_mut(slot).next_used = NONE;
+        self.plain = false;
         match self.slots.slot(u32::from(self.used_last)) {
             Some(last) => self.slots.head_mut(last).next_used = slot.get(),
             None => self.used_first = slot.get(),
@@ -171,7 +255,7 @@ impl<H: Hal> Queue<H> {
         self.used_last = slot.get();
     }
 
-    fn pop_used(&mut self) -> Option<Slot> {
+    pub(super) fn pop_used(&mut self) -> Option<Slot> {
         if self.used_first == NONE {
             return None;
         }
@@ -179,6 +263,7 @@ impl<H: Hal> Queue<H> {
         self.used_first = self.slots.head(slot).next_used;
         if self.used_first == NONE {
             self.used_last = NONE;
+            self.set_plain();
         }
         Some(slot)
     }
@@ -198,6 +283,7 @@ impl<H: Hal> Queue<H> {
                 if self.used_last == slot.get() {
                     self.used_last = before.map_or(NONE, Slot::get);
                 }
+                self.set_plain();
                 return;
             }
             before = Some(here);
@@ -205,15 +291,14 @@ impl<H: Hal> Queue<H> {
         }
     }
 
-    /// Frees a settled request; drops its payload if nobody took it.
-    #[inline]
-    pub(super) fn finish(&mut self, slot: Slot) {
-        if self.slots.head(slot).state != State::Taken {
-            return;
+    /// Frees a settled request, once; drops its payload if it is there still. `marks` are those of its head.
+    #[inline(always)]
+    pub(super) fn finish(&mut self, slot: Slot, marks: Marks) {
+        if marks.contains(Marks::PARKED) {
+            // SAFETY: State Honest: the device is done with it, and all sharing has ended.
+            unsafe { self.slots.drop_parked(slot) };
         }
-        // SAFETY: State Honest: the device is done with it, and all sharing has ended.
-        unsafe { self.slots.drop_parked(slot) };
-        if self.in_order {
+        if marks.contains(Marks::IN_ORDER) {
             self.slots.free_in_order(slot);
         } else {
             self.slots.free_chain(slot);
@@ -228,21 +313,20 @@ impl<H: Hal> Queue<H> {
         _proof: &Stopped,
         mut returned: impl FnMut(&mut Self, Slot),
     ) {
+        (self.used_first, self.used_last, self.run_last) = (NONE, NONE, NONE);
         for slot in self.slots.all() {
-            let state = self.slots.head(slot).state;
-            if matches!(state, State::Free | State::Spent) {
-                continue;
-            }
-            if matches!(state, State::InFlight | State::Used) {
+            let head = self.slots.head(slot);
+            if head.is_open() {
                 // SAFETY: the proof says that the device does not use them any more; State Honest: not ended before.
                 unsafe { self.slots.end_segments(hal, slot, 0) };
             }
-            self.slots.head_mut(slot).state = State::Taken;
-            let waker = self.slots.waker_mut(slot).take();
+            let head = self.slots.head_mut(slot);
+            head.state = State::Other;
+            head.order |= DONE;
+            let waker = self.slots.stand_up(slot);
             returned(self, slot);
             // SAFETY: as above, and no sharing of it is open any more.
             unsafe { self.slots.drop_parked(slot) };
-            self.slots.head_mut(slot).state = State::Free;
             if let Some(waker) = waker {
                 waker.wake();
             }
@@ -252,8 +336,7 @@ impl<H: Hal> Queue<H> {
     /// Gives up all memory that the device may still use: it was not reset.
     pub(crate) fn leak(self) {
         let Self { slots, cold, .. } = self;
-        let parts =
-            slots.all().filter(|slot| matches!(slots.head(*slot).state, State::InFlight | State::Used));
+        let parts = slots.all().filter(|slot| slots.head(*slot).is_open());
         // First of all: a report that unwinds must not free anything.
         let cold = core::mem::ManuallyDrop::new(cold);
         if let Some(hal) = cold.hal() {
@@ -266,28 +349,22 @@ impl<H: Hal> Queue<H> {
 }
 
 impl Slots {
-    /// Takes the memory of a used request back: bounced bytes are copied, as many as were written.
-    #[inline]
+    /// Takes the memory of a used request back, once: bounced bytes are copied, as many as were written.
     pub(super) fn settle<H: Hal>(&mut self, hal: &H, slot: Slot) -> Settled {
         let head = self.head_mut(slot);
-        if head.state != State::Used {
-            return Settled::default();
-        }
-        head.state = State::Taken;
-        let room = head.payload_room.saturating_add(head.response_room);
-        let written = head.claimed.min(room);
-        let settled = Settled {
-            claimed: head.claimed,
-            written,
-            response: written.saturating_sub(head.payload_room),
-            entries: if head.marks.contains(Marks::ENTRIES) { head.entries } else { 0 },
-        };
-        if head.marks.contains(Marks::UNDO) {
-            // SAFETY: State Honest: the device is done, and this is the one end; the payload is still parked, or the borrow
-            // still held.
-            unsafe { self.end_segments(hal, slot, written) };
-        }
-        settled
+        head.state = State::Other;
+        let written = head.claimed.min(head.room);
+        let settled = Settled { claimed: head.claimed, written, entries: 0, marks: head.marks };
+        if head.marks.intersects(Marks::SPECIAL) { self.settle_special(hal, slot, settled) } else { settled }
+    }
+
+    #[cold]
+    fn settle_special<H: Hal>(&mut self, hal: &H, slot: Slot, settled: Settled) -> Settled {
+        // SAFETY: State Honest: the device is done, and this is the one end; the payload is still parked, or the borrow
+        // still held.
+        unsafe { self.end_segments(hal, slot, settled.written) };
+        let attaches = self.head(slot).marks.contains(Marks::ENTRIES);
+        Settled { entries: if attaches { self.entries(slot) } else { 0 }, ..settled }
     }
 
     /// Walks the recorded segments of a request: those of its descriptors, then those of its table.
@@ -298,12 +375,12 @@ impl Slots {
         }
         let mut at = slot;
         for _ in 0..head.taken {
-            visit(self.part(at));
+            visit(&self.part(at).part());
             at = self.link(at);
         }
         for entry in 0..head.in_table {
             if let Some(part) = self.table_part(slot, entry) {
-                visit(part);
+                visit(&part.part());
             }
         }
     }
@@ -329,15 +406,14 @@ impl Slots {
     }
 
     /// Returns a chain to the free list.
-    #[inline]
+    #[inline(always)]
     fn free_chain(&mut self, slot: Slot) {
-        let head = self.head_mut(slot);
-        head.state = State::Free;
+        let head = self.head(slot);
         let (last, taken) = (head.last, head.taken);
         let first_free = self.free_first;
         self.set_link(last, first_free);
         self.free_first = slot;
-        self.free_count = self.free_count.saturating_add(u32::from(taken));
+        self.free_count = self.free_count.wrapping_add(i32::from(taken));
     }
 
     /// Returns a chain, and all that waited for it: with `IN_ORDER` descriptors are taken in the order of the table, and so
@@ -350,10 +426,10 @@ impl Slots {
             if head.state != State::Spent {
                 return;
             }
-            head.state = State::Free;
+            head.state = State::Other;
             let (last, taken) = (head.last, head.taken);
             self.oldest = self.link(last);
-            self.free_count = self.free_count.saturating_add(u32::from(taken));
+            self.free_count = self.free_count.wrapping_add(i32::from(taken));
         }
     }
 }

@@ -10,10 +10,13 @@ use super::cold::{Closed, Cold, ColdBox};
 use super::format::Counts;
 use super::kind::PayloadKind;
 use super::ring::Ring;
-use super::slots::{Slot, Slots};
+use super::slots::{DONE, Slot, Slots};
 use crate::abi::features::Features;
 use crate::transport::{Doorbell, Rings, Transport};
 use crate::{DeviceAddr, Error, Hal, Misbehaved, Misuse, QueueIndex, QueueSize};
+
+/// What a closed queue's free descriptors fall short by: then nothing fits, and nothing else has to be asked.
+const CLOSED: i32 = 1 << 20;
 
 /// Ends the list of used requests.
 pub(super) const NONE: u16 = u16::MAX;
@@ -59,6 +62,8 @@ pub(crate) struct Queue<H: Hal> {
     pub(super) notification_data: bool,
     /// Neither broken nor stopped.
     pub(super) open: bool,
+    /// Open, without `IN_ORDER`, and with nothing used that waits to be taken: used requests are taken as they come.
+    pub(super) plain: bool,
     pub(super) cold: ColdBox<H>,
 }
 
@@ -81,9 +86,10 @@ impl<H: Hal + Clone> Queue<H> {
         let indirect = features.contains(Features::INDIRECT_DESC);
         // A chain may not be longer than the queue, tables included (VIRTIO 1.4 §2.7.5.3.1).
         let table_room = if indirect { setup.table_room.min(size.get()) } else { 0 };
+        let in_order = features.contains(Features::IN_ORDER);
         let (ring, regions) = Ring::new(hal, size, setup.legacy, features)?;
         let area = RequestArea::new(hal, size, header_room, response_room, table_room)?;
-        let (slots, pages, place) = Slots::new(hal.clone(), size, table_room, setup.payload)?;
+        let (slots, pages, place) = Slots::new(hal.clone(), size, table_room, setup.payload, in_order)?;
         let cold = ColdBox::new(place, Cold { area, regions, index, doorbell: None, closed: None, pages });
         let mut queue = Self {
             ring,
@@ -94,9 +100,10 @@ impl<H: Hal + Clone> Queue<H> {
             used_last: NONE,
             run_last: NONE,
             run_len: 0,
-            in_order: features.contains(Features::IN_ORDER),
+            in_order,
             notification_data: features.contains(Features::NOTIFICATION_DATA),
             open: true,
+            plain: !in_order,
             cold,
         };
         queue.disable_interrupts(hal);
@@ -113,7 +120,8 @@ impl<H: Hal> Queue<H> {
     }
     /// Descriptors that are free.
     pub(crate) fn free(&self) -> u16 {
-        u16::try_from(self.slots.free_count).unwrap_or(u16::MAX)
+        let closed = if self.open { 0 } else { CLOSED };
+        u16::try_from(self.slots.free_count.wrapping_add(closed)).unwrap_or(0)
     }
     /// Requests that were added and not used yet.
     pub(crate) fn in_flight(&self) -> u16 {
@@ -131,7 +139,7 @@ impl<H: Hal> Queue<H> {
     }
 
     pub(super) fn token(&self, slot: Slot, order: u64) -> Token {
-        Token { head: slot.get(), serial: order.wrapping_add(self.base), queue: self.ring.device() }
+        Token { head: slot.get(), serial: (order & !DONE).wrapping_add(self.base), queue: self.ring.device() }
     }
 
     /// An error if the queue has seen a violated invariant, or was stopped.
@@ -144,6 +152,16 @@ impl<H: Hal> Queue<H> {
     #[cold]
     pub(super) fn no_room(&self) -> Error {
         if self.open { Misuse::QueueFull.into() } else { self.why_closed() }
+    }
+
+    /// Why a request of so many buffers cannot be added.
+    #[cold]
+    pub(super) fn no_room_for(&self, buffers: usize) -> Error {
+        match buffers {
+            0 if self.open => Misuse::EmptyRequest.into(),
+            _ if self.open && buffers > self.size().as_usize() => Misuse::TooManySegments.into(),
+            _ => self.no_room(),
+        }
     }
 
     #[cold]
@@ -162,7 +180,10 @@ impl<H: Hal> Queue<H> {
     }
 
     pub(super) fn close(&mut self, why: Closed) {
-        self.open = false;
+        if self.open {
+            self.slots.free_count = self.slots.free_count.wrapping_sub(CLOSED);
+        }
+        (self.open, self.plain) = (false, false);
         self.cold.closed = Some(why);
     }
 
@@ -207,7 +228,7 @@ impl<H: Hal> Queue<H> {
         let in_flight = u16::try_from(in_flight).unwrap_or(u16::MAX);
         let ahead = after.min(in_flight).saturating_sub(1);
         let ready = self.ring.enable_interrupts(hal, &self.counts, ahead);
-        ready || self.used_first != NONE || self.run_last != NONE
+        ready || !self.plain && (self.used_first != NONE || self.run_last != NONE)
     }
 
     /// Asks for no interrupts. A hint: some may still come (VIRTIO 1.4 §2.7.7).

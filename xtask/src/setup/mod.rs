@@ -44,7 +44,7 @@ pub fn has_display() -> bool {
 }
 
 /// Asks `question` on a terminal; where nobody can answer, the answer is yes.
-fn agreed(question: &str) -> bool {
+pub fn agreed(question: &str) -> bool {
     if !std::io::stdin().is_terminal() || workspace::in_ci() {
         return true;
     }

@@ -20,6 +20,8 @@ pub enum Need {
     OpenSbi,
     /// A linker for all targets.
     Lld,
+    /// A C++ compiler.
+    Cxx,
     /// The distribution's own Rust, new enough, with the sources of its library.
     DistributionRust,
 }
@@ -72,6 +74,9 @@ impl Manager {
             (Self::Brew, Need::Qemu(_)) => &["qemu"],
             (Self::Brew, Need::DistributionRust) => &["rustup"],
             (_, Need::Lld) => &["lld"],
+            (Self::Apt, Need::Cxx) => &["g++"],
+            (Self::Dnf, Need::Cxx) => &["gcc-c++"],
+            (Self::Pacman | Self::Brew, Need::Cxx) => &["gcc"],
             (Self::Dnf | Self::Brew, Need::QemuWindow) | (_, Need::OpenSbi) => &[],
         }
     }
@@ -210,6 +215,11 @@ mod tests {
                 assert!(!manager.packages(Need::Qemu(arch)).is_empty(), "{manager:?} {arch:?}");
             }
         }
+    }
+
+    #[test]
+    fn every_manager_has_a_cxx_compiler() {
+        assert!(MANAGERS.iter().all(|manager| !manager.packages(Need::Cxx).is_empty()));
     }
 
     #[test]

@@ -9,8 +9,12 @@ use crate::failure::{Result, fail};
 use crate::guest::Guest;
 use crate::kernel::{self, Kernel};
 use crate::qemu::{Display, SCREEN};
+use crate::qmp::Negotiated;
 use crate::report::Report;
 use crate::{pixels, setup, stream, workspace};
+
+/// QEMU's name of the feature.
+const PACKED: &str = "VIRTIO_F_RING_PACKED";
 
 /// Runs and counts them.
 pub fn run(report: &mut Report) {
@@ -22,6 +26,9 @@ pub fn run(report: &mut Report) {
         for pair in Pair::all().filter(|pair| pair.arch == arch) {
             let options = RunOptions { pair, ..RunOptions::default() };
             converse(report, &options, built.as_ref());
+            if pair.transport.has_packed() {
+                converse(report, &RunOptions { packed: true, ..options }, built.as_ref());
+            }
         }
         without_gpu(report, arch, built.as_ref());
         without_keyboard(report, arch, built.as_ref());
@@ -32,7 +39,8 @@ pub fn run(report: &mut Report) {
 
 /// Boot screen, typed command, power-off.
 fn converse(report: &mut Report, options: &RunOptions, kernel: Option<&Kernel>) {
-    let name = |step: &str| format!("{}{} {step}", options.pair, if options.defmt { " (defmt)" } else { "" });
+    let name =
+        |step: &str| format!("{}{} {step}", options.name(), if options.defmt { " (defmt)" } else { "" });
     let [boot, typed, off] = ["boot screen", "typed command", "power off"].map(name);
     let booted = kernel.and_then(|kernel| {
         report.value(&boot, || {
@@ -45,6 +53,12 @@ fn converse(report: &mut Report, options: &RunOptions, kernel: Option<&Kernel>) 
     if kernel.is_none() {
         report.not_reached(&boot);
     }
+    let booted = match booted {
+        Some(mut guest) if options.packed => {
+            report.value(&name("rings"), || check_rings(&mut guest)).map(|()| guest)
+        }
+        booted => booted,
+    };
     let answered = booted.and_then(|mut guest| {
         report.value(&typed, || {
             check_edid(&mut guest)?;
@@ -59,6 +73,40 @@ fn converse(report: &mut Report, options: &RunOptions, kernel: Option<&Kernel>) 
             report.not_reached(&off);
         }
     }
+}
+
+/// Asks QEMU, not the guest, which rings are in use.
+fn check_rings(guest: &mut Guest) -> Result {
+    match guest.features()? {
+        Some(devices) => rings(&devices),
+        None if workspace::in_ci() => {
+            fail!("QEMU 7.2 or newer is needed, which can say what rings a guest uses")
+        }
+        None => {
+            println!("note    which rings are in use was not checked: QEMU 7.2 or newer could say");
+            Ok(())
+        }
+    }
+}
+
+/// Every device offers packed rings, and its driver has accepted them.
+fn rings(devices: &[Negotiated]) -> Result {
+    let has = |names: &[String], wanted: &str| names.iter().any(|name| name == wanted);
+    if devices.len() < 2 {
+        fail!("QEMU knows {} virtio devices, not a GPU and a keyboard", devices.len());
+    }
+    for Negotiated { device, offered, accepted } in devices {
+        if !has(accepted, "VIRTIO_F_VERSION_1") {
+            fail!("{device} is not driven: it says {accepted:?} was accepted");
+        }
+        if !has(offered, PACKED) {
+            fail!("{device} offers no packed rings");
+        }
+        if !has(accepted, PACKED) {
+            fail!("{device} is driven with split rings");
+        }
+    }
+    Ok(())
 }
 
 /// Types `edid`; the answer must have the size that QEMU was told to give its screen.
@@ -79,9 +127,8 @@ fn check_pixels(guest: &mut Guest, options: &RunOptions, step: &str) -> Result {
     if (actual.width, actual.height) != SCREEN {
         fail!("the screen has {}x{} pixels, not {SCREEN:?}", actual.width, actual.height);
     }
-    let Pair { arch, transport } = options.pair;
     let kind = if options.defmt { "-defmt" } else { "" };
-    let name = format!("{}-{}{kind}-{step}", arch.name(), transport.name());
+    let name = format!("{}{kind}-{step}", options.file_name());
     actual.save(&workspace::pictures().join(format!("{name}.png")))?;
     pixels::check(&actual, &guest.serial.received(), &workspace::pictures(), &name)
 }
@@ -171,6 +218,23 @@ fn too_slow(report: &mut Report) {
 mod tests {
     use super::*;
     use crate::arch::Transport;
+
+    fn device(offered: &[&str], accepted: &[&str]) -> Negotiated {
+        let names = |list: &[&str]| list.iter().map(ToString::to_string).collect();
+        Negotiated { device: "virtio-x".to_owned(), offered: names(offered), accepted: names(accepted) }
+    }
+
+    #[test]
+    fn rings_are_what_every_device_negotiated() {
+        const ONE: &str = "VIRTIO_F_VERSION_1";
+        let both = [ONE, PACKED];
+        let good = device(&both, &both);
+        rings(&[good.clone(), good.clone()]).unwrap();
+        for bad in [device(&[ONE], &[ONE]), device(&both, &[]), device(&both, &[ONE])] {
+            assert!(rings(&[good.clone(), bad.clone()]).is_err(), "{bad:?}");
+        }
+        assert!(rings(std::slice::from_ref(&good)).is_err());
+    }
 
     #[test]
     fn defaults_are_those_of_the_architecture() {

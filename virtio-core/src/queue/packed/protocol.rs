@@ -49,6 +49,11 @@ pub(in crate::queue) fn available(size: QueueSize, count: u32) -> u16 {
     if wrap(size, count) { PACKED_F_AVAIL } else { PACKED_F_USED }
 }
 
+/// The bits of a descriptor that was not made available since the lap before (VIRTIO 1.4 §2.8.1).
+pub(in crate::queue) fn not_available(size: QueueSize, count: u32) -> u16 {
+    if wrap(size, count) { 0 } else { PACKED_F_AVAIL | PACKED_F_USED }
+}
+
 /// Whether these flags say that the descriptor at a count is used (VIRTIO 1.4 §2.8.1).
 pub(in crate::queue) fn is_used(size: QueueSize, count: u32, flags: u16) -> bool {
     let both = PACKED_F_AVAIL | PACKED_F_USED;
@@ -120,6 +125,7 @@ mod tests {
             assert_eq!(position(size, count), slot | if first { 0x8000 } else { 0 });
             assert_eq!(available(size, count), if first { 0x0080 } else { 0x8000 });
             assert!(!is_used(size, count, available(size, count)));
+            assert!(!is_used(size, count, not_available(size, count)), "it looks like the lap before");
             assert!(is_used(size, count, if first { 0x8080 } else { 0 }));
             assert!(!is_used(size, count, if first { 0 } else { 0x8080 }), "the lap before");
         }

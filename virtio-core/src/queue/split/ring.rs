@@ -38,6 +38,8 @@ pub(in crate::queue) struct SplitRing {
     /// How many requests the device has used, at the last look.
     seen: u64,
     size: QueueSize,
+    /// `size - 1`.
+    mask: u16,
     class: BarrierClass,
     event_idx: bool,
     legacy: bool,
@@ -79,6 +81,7 @@ impl SplitRing {
             notified: 0,
             seen: 0,
             size,
+            mask: size.get().wrapping_sub(1),
             class,
             event_idx,
             legacy,
@@ -145,7 +148,7 @@ impl SplitRing {
 
     /// Reads the used element that goes with count `at`, once.
     fn used_element(&self, at: u64) -> UsedEntry {
-        let cell = usize::from(self.size.slot(index(at))).saturating_mul(4).saturating_add(2);
+        let cell = usize::from(index(at) & self.mask).wrapping_mul(4).wrapping_add(2);
         // SAFETY: Rings In Place: the index is reduced.
         let element = unsafe { self.used.add(cell) }.cast::<[u32; 2]>();
         // SAFETY: as above; 4-byte aligned. A lying device may write it at the same time: any bytes are an element.
@@ -183,6 +186,7 @@ impl SplitRing {
 impl Format for SplitRing {
     const MIXED: bool = true;
 
+    #[inline]
     fn put(&mut self, _id: Slot, at: Slot, next: Slot, _first: bool, entry: Entry) {
         let next = if entry.flags & NEXT == 0 { 0 } else { next.get() };
         let [low, high] = self.descriptor(entry, next);
@@ -196,8 +200,13 @@ impl Format for SplitRing {
         unsafe { place.write_volatile(high) };
     }
 
+    fn amend(&mut self, id: Slot, at: Slot, next: Slot, first: bool, entry: Entry) {
+        self.put(id, at, next, first, entry);
+    }
+
+    #[inline]
     fn commit(&mut self, id: Slot, counts: &Counts) {
-        let at = usize::from(self.size.slot(index(counts.added))).saturating_add(2);
+        let at = usize::from(index(counts.added) & self.mask).wrapping_add(2);
         self.avail_cell(at).store(self.ordered(id.get()), Ordering::Relaxed);
     }
 
@@ -234,14 +243,18 @@ impl Format for SplitRing {
         protocol::disable_interrupts(&self.fields(hal), self.event_idx, index(counts.completed));
     }
 
-    #[inline]
+    #[inline(always)]
     fn next_used<H: Hal>(
         &mut self,
         hal: &H,
         counts: &Counts,
+        look: bool,
         queue: impl FnOnce() -> QueueIndex,
     ) -> Result<Option<UsedEntry>, Misbehaved> {
         if self.seen == counts.completed {
+            if !look {
+                return Ok(None);
+            }
             self.look(hal, counts, queue)?;
             if self.seen == counts.completed {
                 return Ok(None);

@@ -1,0 +1,246 @@
+//! Adding the usual request quickly: every buffer is one segment, and there is room (a room of unsafe code).
+//!
+//! What is unusual (a buffer in pieces, an empty one, a chain that is split between ring and table) gives the attempt up, and
+//! `build` does it again: every `push` answers whether this goes on. *Given Up Whole* holds here as it does there.
+#![expect(unsafe_code, reason = "shares buffers, and ends the sharing of what was not sent")]
+
+use super::area::RequestArea;
+use super::build::MOST_BYTES;
+use super::format::{Counts, Entry, Format, INDIRECT, NEXT, WRITE};
+use super::slots::{Head, Marks, Parked, Slot, Slots};
+use crate::{Hal, HalError};
+use crate::dma::{Lend, SharedPart, Stretch, share_whole};
+use crate::hal::Direction;
+
+/// A request that is being built, of `expected` segments, all of them in the ring or all of them in its table.
+pub(super) struct Quick<'q, R: Format, H: Hal, const TABLE: bool> {
+    ring: &'q mut R,
+    slots: &'q mut Slots,
+    area: &'q mut RequestArea<H>,
+    hal: &'q H,
+    id: Slot,
+    cursor: Slot,
+    last: Slot,
+    expected: u16,
+    count: u16,
+    room: u32,
+    payload_room: u32,
+    bytes: u64,
+    marks: Marks,
+    /// Why a buffer could not be shared.
+    error: Option<HalError>,
+}
+
+impl<'q, R: Format, H: Hal, const TABLE: bool> Quick<'q, R, H, TABLE> {
+    /// Starts a request whose head is the next free descriptor. `expected` descriptors are free, or the table has so many
+    /// entries.
+    #[inline(always)]
+    pub(super) fn new(
+        ring: &'q mut R,
+        slots: &'q mut Slots,
+        area: &'q mut RequestArea<H>,
+        hal: &'q H,
+        expected: u16,
+    ) -> Self {
+        let id = slots.free_first;
+        let marks = Marks::RECORDED.union(slots.always);
+        let (count, room, payload_room, bytes) = (0, 0, 0, 0);
+        Self {
+            ring,
+            slots,
+            area,
+            hal,
+            id,
+            cursor: id,
+            last: id,
+            expected,
+            count,
+            room,
+            payload_room,
+            bytes,
+            marks,
+            error: None,
+        }
+    }
+
+    #[inline(always)]
+    fn push(&mut self, part: &SharedPart, len: u32) {
+        let writes = part.direction.device_writes();
+        let at = self.count;
+        self.count = at.wrapping_add(1);
+        let next_flag = if self.count < self.expected { NEXT } else { 0 };
+        let flags = next_flag | if writes { WRITE } else { 0 };
+        let entry = Entry { addr: part.segment.device.get(), len, flags };
+        if TABLE {
+            if let Some(record) = self.slots.table_part_mut(self.id, at) {
+                record.keep(part, len);
+            }
+            self.area.table(self.id).put(at, self.ring.table_entry(entry, self.count));
+        } else {
+            let here = self.cursor;
+            let next = self.slots.link(here);
+            self.slots.part_mut(here).keep(part, len);
+            self.ring.put(self.id, here, next, at == 0, entry);
+            (self.last, self.cursor) = (here, next);
+        }
+        if !part.is_direct() {
+            self.marks.insert(Marks::UNDO);
+        }
+        self.bytes = self.bytes.wrapping_add(u64::from(len));
+        if writes {
+            self.room = self.room.saturating_add(len);
+        }
+    }
+
+    /// Appends a header, copied to its place.
+    #[inline(always)]
+    pub(super) fn push_header(&mut self, header: &[u8]) -> bool {
+        if header.is_empty() {
+            return true;
+        }
+        match self.area.put_header(self.id, header) {
+            Ok(part) => self.push_own(&part),
+            Err(_) => false,
+        }
+    }
+
+    /// Appends the place for a response.
+    #[inline(always)]
+    pub(super) fn push_response(&mut self, len: usize) -> bool {
+        if len == 0 {
+            return true;
+        }
+        self.payload_room = self.room;
+        self.marks.insert(Marks::RESPONSE);
+        match self.area.response(self.id, len) {
+            Ok(part) => self.push_own(&part),
+            Err(_) => false,
+        }
+    }
+
+    /// Appends memory of the driver's own.
+    #[inline(always)]
+    pub(super) fn push_own(&mut self, part: &SharedPart) -> bool {
+        match u32::try_from(part.segment.len) {
+            Ok(len) => {
+                self.push(part, len);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// Shares the first `count` buffers of the parked payload that go in `direction`, and appends them.
+    #[inline(always)]
+    pub(super) fn push_payload<P: Lend>(
+        &mut self,
+        parked: &Parked<P>,
+        count: usize,
+        direction: Direction,
+    ) -> bool {
+        for at in 0..count {
+            let Some(stretch) = self.slots.stretch(parked, direction, at) else { return false };
+            // SAFETY: the payload is parked (I-LOAN): its memory stays valid and unused until it is unparked, and Given Up
+            // Whole and State Honest end every segment before that.
+            if !unsafe { self.push_stretch(stretch, direction) } {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// # Safety
+    /// As for `Builder::push_stretch`.
+    #[inline(always)]
+    unsafe fn push_stretch(&mut self, stretch: Stretch, direction: Direction) -> bool {
+        let Ok(len) = u32::try_from(stretch.memory.len()) else { return false };
+        // SAFETY: passed on; what `push` takes is ended with the request.
+        match unsafe { share_whole(self.hal, stretch, direction) } {
+            Ok(Some(part)) => {
+                self.push(&part, len);
+                true
+            }
+            Ok(None) => false,
+            Err(error) => {
+                self.error = Some(error);
+                false
+            }
+        }
+    }
+
+    /// Whether all that was expected is there, and no more than a chain may hold.
+    #[inline(always)]
+    pub(super) fn is_complete(&self) -> bool {
+        self.count == self.expected && self.count != 0 && self.bytes <= MOST_BYTES
+    }
+
+    /// The chain is complete: it will be shown with the next publication.
+    #[inline(always)]
+    pub(super) fn finish(mut self, entries: u64, counts: &mut Counts) -> Slot {
+        let id = self.id;
+        let mut taken = self.count;
+        if TABLE {
+            let (device, len) = self.area.table(id).address(self.count);
+            let entry = Entry { addr: device.get(), len, flags: INDIRECT };
+            self.ring.put(id, id, id, true, entry);
+            self.cursor = self.slots.link(id);
+            taken = 1;
+            *self.slots.part_mut(id) = crate::dma::Record::NOTHING;
+        }
+        if entries != 0 {
+            self.marks.insert(Marks::ENTRIES);
+            self.slots.set_entries(id, entries);
+        }
+        let head = self.slots.head_mut(id);
+        head.order = counts.added;
+        (head.room, head.payload_room) = (self.room, self.payload_room);
+        (head.taken, head.last) = (taken, self.last);
+        head.in_table = if TABLE { self.count } else { 0 };
+        head.marks = self.marks | Marks::PARKED;
+        self.slots.free_first = self.cursor;
+        self.slots.free_count = self.slots.free_count.wrapping_sub(i32::from(taken));
+        self.ring.commit(id, counts);
+        counts.added = counts.added.wrapping_add(1);
+        core::mem::forget(self);
+        id
+    }
+
+    /// Ends the segments. The payload stays parked.
+    // Field by field: a reference to the whole would keep it out of registers on the way that counts.
+    #[inline(always)]
+    fn give_up(&mut self) {
+        let (taken, in_table) = if TABLE { (0, self.count) } else { (self.count, 0) };
+        let head = Head { taken, last: self.last, in_table, marks: self.marks | Marks::PARKED, ..Head::FREE };
+        end(self.ring, self.slots, self.hal, self.id, head);
+    }
+
+    /// Gives the attempt up; the payload stays parked. Answers the error, if there was one: otherwise it can be done in the
+    /// other way.
+    #[inline(always)]
+    pub(super) fn abandon(mut self) -> Option<HalError> {
+        self.give_up();
+        let error = self.error;
+        core::mem::forget(self);
+        error
+    }
+}
+
+/// Ends the segments that `head` tells of, of a request that the device was never told of.
+#[cold]
+fn end<R: Format, H: Hal>(ring: &mut R, slots: &mut Slots, hal: &H, id: Slot, head: Head) {
+    ring.rewind();
+    *slots.head_mut(id) = head;
+    // SAFETY: Given Up Whole: the device was never told of them, and they are ended only here.
+    unsafe { slots.end_segments(hal, id, 0) };
+    *slots.head_mut(id) = Head { marks: Marks::PARKED, ..Head::FREE };
+}
+
+impl<R: Format, H: Hal, const TABLE: bool> Drop for Quick<'_, R, H, TABLE> {
+    /// Reached by a panic of the Hal only.
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.give_up();
+        // SAFETY: Given Up Whole: the device was never told of it, and its segments have just ended.
+        unsafe { self.slots.drop_parked(self.id) };
+    }
+}

@@ -1,0 +1,94 @@
+//! One list of scenarios, over the test kit's split and packed devices: every combination of features, every size. The same
+//! list runs over rust-vmm's device side in `conformance/queues`.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::std_instead_of_core,
+    clippy::cast_possible_truncation,
+    reason = "tests fail by panicking; not every binary uses every helper"
+)]
+
+mod counted;
+mod kit;
+mod layers;
+mod matrix;
+mod notify;
+mod random;
+mod requests;
+mod rig;
+
+use kit::Kit;
+use matrix::{LARGE, SMALL, combinations, everything, large};
+use rig::Config;
+use virtio_core::Features;
+
+const SPLIT: Features = Features::VERSION_1.union(Features::RING_RESET);
+const PACKED: Features = SPLIT.union(Features::RING_PACKED);
+const PLATFORM: Features = Features::ACCESS_PLATFORM.union(Features::ORDER_PLATFORM);
+
+fn every_combination(fixed: Features) {
+    for features in combinations(fixed) {
+        for &size in SMALL {
+            everything::<Kit>(Config::new(features, size));
+        }
+    }
+}
+
+#[test]
+fn split_every_combination() {
+    every_combination(SPLIT);
+}
+
+#[test]
+fn packed_every_combination() {
+    every_combination(PACKED);
+}
+
+#[test]
+fn legacy_every_combination() {
+    for features in [Features::empty(), Features::EVENT_IDX, Features::INDIRECT_DESC, rig::ALL_LEGACY] {
+        for &size in SMALL {
+            everything::<Kit>(Config::legacy(features, size));
+        }
+    }
+}
+
+#[test]
+fn on_a_platform_with_barriers_of_its_own() {
+    for fixed in [SPLIT | PLATFORM, PACKED | PLATFORM] {
+        let all = combinations(fixed);
+        everything::<Kit>(Config::new(all[0], 8));
+        everything::<Kit>(Config::new(all[all.len() - 1], 8));
+    }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "too much for it; the small sizes are not")]
+fn large_queues() {
+    for fixed in [SPLIT, PACKED] {
+        let all = combinations(fixed);
+        for &size in LARGE {
+            // None; all but IN_ORDER; all.
+            for features in [all[0], all[15] - Features::IN_ORDER, all[15]] {
+                large::<Kit>(Config::new(features, size));
+            }
+        }
+    }
+}
+
+/// More than 65,536 requests, so that the free-running indices of a split queue wrap; a packed one goes thousands of laps.
+#[test]
+#[cfg_attr(miri, ignore = "too many rounds; `queue::event` has the arithmetic")]
+fn indices_wrap() {
+    for fixed in [SPLIT, PACKED] {
+        let all = combinations(fixed);
+        requests::laps::<Kit>(Config::new(all[0], 8), 70_000);
+        requests::laps::<Kit>(Config::new(all[15], 4), 70_000);
+        notify::kicks_are_the_minimum::<Kit>(Config::new(all[1], 32), 48, 70_000);
+        notify::kicks_are_the_minimum::<Kit>(Config::new(all[15], 16), 3, 70_000);
+    }
+    notify::an_event_left_behind_is_not_due::<Kit>(Config::new(SPLIT | Features::EVENT_IDX, 4));
+}
