@@ -15,7 +15,7 @@ use std::panic::catch_unwind;
 use std::process::Command;
 
 use common::{LIMIT, Q0, assert_reset_before_free, device, echo, hold, up};
-use virtio_core::{Error, HalError, Misbehaved, Misuse, Wait};
+use virtio_core::{Error, Features, HalError, Misbehaved, Misuse, Wait};
 use virtio_testkit::{Call, Event, Lie, Reply, Reset, TestHal};
 
 #[test]
@@ -200,4 +200,17 @@ fn a_broken_ring_takes_the_device_down_before_the_slices_come_back() {
     assert_eq!(outcome, Err(Misbehaved::UsedIdOutOfRange { queue: Q0, id: 9 }.into()));
     assert_eq!(bytes, [9; 4]);
     assert_reset_before_free(&hal.trace());
+}
+
+#[test]
+#[cfg(feature = "packed")]
+fn a_packed_device_that_never_says_write_is_believed_about_its_lengths() {
+    let hal = TestHal::new();
+    let features = Features::VERSION_1 | Features::RING_PACKED;
+    let device = device(8, echo).features(features).never_marks_written().build(&hal);
+    let mut live = up::<()>(&device, &hal, 8).unwrap();
+    assert!(live.features().contains(Features::RING_PACKED));
+    let mut bytes = [0; 4];
+    assert_eq!(live.call(0, &[b"ab"], &mut [&mut bytes], LIMIT), Ok(4));
+    assert_eq!(&bytes, b"ab\x07\x07");
 }

@@ -5,7 +5,12 @@
 //!
 //! The tests that are ignored have a barrier taken away: `cargo xtask miri` runs each and demands that it fails. A processor
 //! that orders more than the memory model asks for may let them pass, so they are of no use natively.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests fail by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::std_instead_of_alloc,
+    reason = "tests fail by panicking, and run on std"
+)]
 
 #[path = "races/device.rs"]
 mod device;

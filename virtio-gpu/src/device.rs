@@ -18,6 +18,7 @@ use crate::error::GpuError;
 const QUEUES: [QueueSpec; 2] = [
     QueueSpec::new::<()>(CONTROLQ, 64)
         .at_least(3)
+        .indirect(3)
         .header(size_of::<TransferToHost2d>())
         .response(size_of::<RespEdid>()),
     QueueSpec::new::<()>(CURSORQ, 16).header(size_of::<UpdateCursor>()),

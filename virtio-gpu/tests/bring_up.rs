@@ -14,13 +14,13 @@
 #[allow(dead_code, reason = "every test file uses its own part of it")]
 mod common;
 
-use common::{CREATE_2D, FakeGpu, GET_DISPLAY_INFO, GpuTransport, Seen, Trouble};
+use common::{CREATE_2D, FakeGpu, GET_DISPLAY_INFO, Seen, Trouble};
 use virtio_core::{
     DeviceAddr, DeviceId, Error, Features, HalError, Incompatible, Misbehaved, Misuse, QueueIndex, Status,
     Wait,
 };
 use virtio_gpu::{CursorImage, CursorPosition, Format, Gpu, GpuError, Rgb, ScanoutId, Screen, abi};
-use virtio_testkit::{Event, FakeDevice, Reset, TestHal};
+use virtio_testkit::{Event, FakeDevice, FakeTransport, Reset, TestHal};
 
 static CURSOR: CursorImage = CursorImage::from_pattern(&["#"]);
 
@@ -194,7 +194,7 @@ fn a_reset_that_never_ends_is_named_and_the_memory_leaked() {
     hal.finish();
 }
 
-type Fake = Gpu<GpuTransport, TestHal>;
+type Fake = Gpu<FakeTransport, TestHal>;
 
 static PIXELS: [u8; 64 * 48 * 4] = [5; 64 * 48 * 4];
 

@@ -14,21 +14,21 @@
 #[allow(dead_code, reason = "every test file uses its own part of it")]
 mod common;
 
-use common::{FakeGpu, GpuTransport, Seen, TRANSFER, Trouble, UPDATE_CURSOR};
+use common::{FakeGpu, Seen, TRANSFER, Trouble, UPDATE_CURSOR};
 use virtio_core::{Error, Misbehaved, QueueIndex, Wait};
 use virtio_gpu::{CursorImage, CursorPosition, Gpu, GpuError, ScanoutId};
-use virtio_testkit::TestHal;
+use virtio_testkit::{FakeTransport, TestHal};
 
 const FIRST: ScanoutId = ScanoutId::new(0);
 const SECOND: ScanoutId = ScanoutId::new(1);
 
-fn start(hal: &TestHal) -> (FakeGpu, Gpu<GpuTransport, TestHal>) {
+fn start(hal: &TestHal) -> (FakeGpu, Gpu<FakeTransport, TestHal>) {
     let fake = FakeGpu::with(hal, |builder| builder.config(common::config(2)));
     let gpu = Gpu::new(fake.transport(), hal.clone()).unwrap();
     (fake, gpu)
 }
 
-fn finish(hal: &TestHal, fake: &FakeGpu, gpu: Gpu<GpuTransport, TestHal>) {
+fn finish(hal: &TestHal, fake: &FakeGpu, gpu: Gpu<FakeTransport, TestHal>) {
     fake.check();
     drop(gpu);
     hal.finish();

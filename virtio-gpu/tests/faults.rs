@@ -16,12 +16,12 @@
 mod common;
 
 use common::{
-    ATTACH, CREATE_2D, DETACH, FLUSH, FakeGpu, GET_DISPLAY_INFO, GET_EDID, GpuTransport, SET_SCANOUT, Seen,
+    ATTACH, CREATE_2D, DETACH, FLUSH, FakeGpu, GET_DISPLAY_INFO, GET_EDID, SET_SCANOUT, Seen,
     TRANSFER, Trouble, UNREF,
 };
 use virtio_gpu::abi::{CommandType, ResponseType};
 use virtio_gpu::{CursorImage, CursorPosition, Format, Gpu, GpuError, Kept, ScanoutId};
-use virtio_testkit::TestHal;
+use virtio_testkit::{FakeTransport, TestHal};
 
 const FIRST: ScanoutId = ScanoutId::new(0);
 /// In the order in which a whole life sends them.
@@ -38,7 +38,7 @@ const HEIGHT: u32 = if cfg!(miri) { 6 } else { 48 };
 const LEN: usize = 4 * WIDTH as usize * HEIGHT as usize;
 static PIXELS: [u8; LEN] = [5; LEN];
 
-type Fake = Gpu<GpuTransport, TestHal>;
+type Fake = Gpu<FakeTransport, TestHal>;
 
 /// Everything a GPU does, once. What is left of a screen that cannot be closed is forgotten.
 fn life(gpu: &mut Fake) -> Result<(), GpuError> {

@@ -14,21 +14,21 @@
 #[allow(dead_code, reason = "every test file uses its own part of it")]
 mod common;
 
-use common::{FakeGpu, GpuTransport, Seen};
+use common::{FakeGpu, Seen};
 use virtio_core::Misuse;
 use virtio_gpu::{Format, Gpu, GpuError, Kept, Rect, Rgb, ScanoutId};
-use virtio_testkit::{Event, TestHal};
+use virtio_testkit::{Event, FakeTransport, TestHal};
 
 const FIRST: ScanoutId = ScanoutId::new(0);
 const RED: Rgb = Rgb::new(0xfe, 0x12, 0x34);
 
-fn start(hal: &TestHal) -> (FakeGpu, Gpu<GpuTransport, TestHal>) {
+fn start(hal: &TestHal) -> (FakeGpu, Gpu<FakeTransport, TestHal>) {
     let fake = FakeGpu::new(hal);
     let gpu = Gpu::new(fake.transport(), hal.clone()).unwrap();
     (fake, gpu)
 }
 
-fn finish(hal: &TestHal, fake: &FakeGpu, gpu: Gpu<GpuTransport, TestHal>) {
+fn finish(hal: &TestHal, fake: &FakeGpu, gpu: Gpu<FakeTransport, TestHal>) {
     fake.check();
     drop(gpu);
     hal.finish();

@@ -29,6 +29,7 @@ impl Builder {
                 legacy: false,
                 refuses_features: false,
                 aliases_windows: false,
+                marks_written: true,
                 dictates_queue_size: false,
                 can_be_cut_off: false,
                 reset: Reset::AtOnce,
@@ -119,6 +120,12 @@ impl Builder {
     #[must_use]
     pub fn aliases_feature_windows(self) -> Self {
         self.with(|state| state.aliases_windows = true)
+    }
+
+    /// Never sets WRITE in a used descriptor of a packed queue, although its length is meant: QEMU 7.2 is like that.
+    #[must_use]
+    pub fn never_marks_written(self) -> Self {
+        self.with(|state| state.marks_written = false)
     }
 
     /// Decides on the size of its queues, as legacy PCI does.

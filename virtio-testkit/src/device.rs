@@ -45,6 +45,7 @@ pub(crate) struct State {
     pub(crate) legacy: bool,
     pub(crate) refuses_features: bool,
     pub(crate) aliases_windows: bool,
+    pub(crate) marks_written: bool,
     pub(crate) dictates_queue_size: bool,
     pub(crate) can_be_cut_off: bool,
     pub(crate) reset: Reset,

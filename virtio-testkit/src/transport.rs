@@ -183,6 +183,7 @@ impl Transport for FakeTransport {
         let late = state.status.contains(Status::DRIVER_OK);
         let (legacy, dictates) = (state.legacy, state.dictates_queue_size);
         let memory = state.memory.clone();
+        let marks_written = state.marks_written;
         let at = state.queue(queue.get()).ok_or(Incompatible::NoQueue(queue))?;
         if at.enabled {
             return Err(Incompatible::QueueBusy(queue).into());
@@ -194,7 +195,12 @@ impl Transport for FakeTransport {
             memory.fault(format!("queue {queue} has {} entries, the device allows {}", rings.size, at.max));
         }
         match DeviceQueue::new(*rings, features, legacy) {
-            Ok(ring) => at.ring = Some(ring),
+            Ok(mut ring) => {
+                if let (DeviceQueue::Packed(side), false) = (&mut ring, marks_written) {
+                    side.never_mark_written();
+                }
+                at.ring = Some(ring);
+            }
             Err(why) => memory.fault(format!("queue {queue}: {why}")),
         }
         at.enabled = true;

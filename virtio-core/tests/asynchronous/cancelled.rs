@@ -1,8 +1,12 @@
 //! Dropping a future cancels its request: nothing is freed too early, nothing is lost, nobody is held up.
 
 use core::ptr::NonNull;
+use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicPtr, Ordering};
+use std::task::{Context, Waker};
 
+use virtio_core::Misuse;
 use virtio_core::dma::{Lend, Stretch};
 use virtio_core::queue::{AsyncPort, Bell, Request};
 use virtio_testkit::{FakeDevice, FakeTransport, TestHal};
@@ -210,4 +214,43 @@ fn a_future_that_is_forgotten_loses_nothing() {
         assert!(Arc::ptr_eq(&back.0, payload));
     }
     assert_eq!(port.free(), 8);
+}
+
+/// A future that waits in line, in memory that is never freed. Its port moves to another thread.
+#[test]
+fn a_place_in_line_that_is_forgotten_is_never_touched_wrongly() {
+    static KEPT: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
+    let hal = TestHal::new();
+    let (device, mut live) = ready(&hal);
+    let bell = Bell::new();
+    let port = AsyncPort::new(live.port::<Counted>(0).unwrap(), &bell).unwrap();
+    let payloads = [(); 9].map(Arc::new);
+    let tasks: Vec<_> =
+        payloads[..8].iter().map(|payload| Task::waiting(send(&port, payload.clone()))).collect();
+    let mut waits = Box::pin(send(&port, payloads[8].clone()));
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(waits.as_mut().poll(&mut cx).is_pending());
+    // Safe code would forget the box; this way leak checkers know where it is.
+    KEPT.store(
+        Box::into_raw(unsafe { core::pin::Pin::into_inner_unchecked(waits) }).cast(),
+        Ordering::SeqCst,
+    );
+    drop(tasks);
+    for _ in 0..8 {
+        device.complete(0, 0, &[9]);
+    }
+    std::thread::scope(|threads| {
+        let moved = threads.spawn(move || {
+            port.service();
+            // It waits for ever, and nobody gets by.
+            let refused = port.start(counted(&Arc::new(())), &mut []).unwrap_err();
+            assert_eq!((refused.error, port.free()), (Misuse::QueueFull.into(), 8));
+            let behind =
+                Task::waiting(async { port.send(counted(&Arc::new(())), &mut []).await.is_ok() });
+            drop(behind);
+            drop(port.into_port());
+        });
+        moved.join().unwrap();
+    });
+    assert!(payloads[..8].iter().all(|payload| Arc::strong_count(payload) == 1));
 }

@@ -9,6 +9,12 @@ use std::task::{Context, Poll, Wake, Waker};
 #[derive(Default)]
 pub(crate) struct Wakes(AtomicUsize);
 
+impl Wakes {
+    pub(crate) fn count(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
 impl Wake for Wakes {
     fn wake(self: Arc<Self>) {
         self.0.fetch_add(1, Ordering::SeqCst);
@@ -54,7 +60,7 @@ impl<'f, O> Task<'f, O> {
 
     /// How often it was woken since the last time this was asked.
     pub(crate) fn woken(&mut self) -> usize {
-        let now = self.wakes.0.load(Ordering::SeqCst);
+        let now = self.wakes.count();
         let since = now - self.seen;
         self.seen = now;
         since

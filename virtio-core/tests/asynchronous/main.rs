@@ -25,8 +25,11 @@ mod receive;
 mod recheck;
 mod threads;
 
-use virtio_core::queue::{AsyncPort, Request};
-use virtio_testkit::{FakeTransport, TestHal};
+use virtio_core::Features;
+use virtio_core::device::{Init, Wanted};
+use virtio_core::dma::Lend;
+use virtio_core::queue::{AsyncPort, QueueSpec, Request};
+use virtio_testkit::{FakeDevice, FakeTransport, TestHal};
 
 /// A port for requests without payload.
 type Plain<'d> = AsyncPort<'d, (), FakeTransport, TestHal>;
@@ -35,3 +38,21 @@ type Plain<'d> = AsyncPort<'d, (), FakeTransport, TestHal>;
 fn ask(header: &[u8]) -> Request<'_, ()> {
     Request::new(()).header(header).response(1)
 }
+
+/// Brings a device with one queue up, with all that it offers.
+fn up_with_all<P: Lend>(device: &FakeDevice, hal: &TestHal, size: u16) -> common::Live {
+    let init = Init::start(device.transport(), hal.clone(), common::ID).unwrap();
+    let wanted = Wanted { optional: Features::all(), ..Wanted::default() };
+    let specs = [QueueSpec::new::<P>(0, size).header(16).response(16).indirect(4)];
+    init.negotiate(&wanted).unwrap().queues(&specs).unwrap().live().unwrap()
+}
+
+/// The kinds of rings to run a test over.
+const RINGS: [Features; 6] = [
+    Features::empty(),
+    Features::EVENT_IDX,
+    Features::INDIRECT_DESC,
+    Features::RING_PACKED,
+    Features::RING_PACKED.union(Features::EVENT_IDX),
+    Features::RING_PACKED.union(Features::EVENT_IDX).union(Features::INDIRECT_DESC),
+];

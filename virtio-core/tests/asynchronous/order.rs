@@ -4,9 +4,9 @@ use virtio_core::Features;
 use virtio_core::queue::{AsyncPort, Bell};
 use virtio_testkit::{Event, TestHal};
 
-use crate::ask;
 use crate::common::{device, hold, up};
 use crate::executor::{Task, woken};
+use crate::{RINGS, ask, up_with_all};
 
 /// 0 .. n, shuffled, always the same way.
 fn shuffled(n: usize) -> Vec<usize> {
@@ -33,7 +33,7 @@ const N: usize = if cfg!(miri) { 12 } else { 64 };
 fn in_any_order(features: Features) {
     let hal = TestHal::new();
     let device = device(128, hold).features(Features::VERSION_1 | features).build(&hal);
-    let mut live = up::<()>(&device, &hal, 128).unwrap();
+    let mut live = up_with_all::<()>(&device, &hal, 128);
     let bell = Bell::new();
     let port = AsyncPort::new(live.port::<()>(0).unwrap(), &bell).unwrap();
     let mut answers = vec![[0_u8]; N];
@@ -88,12 +88,36 @@ fn in_any_order(features: Features) {
 
 #[test]
 fn sixty_four_requests_in_any_order_wake_exactly_the_right_tasks() {
-    in_any_order(Features::empty());
+    RINGS.into_iter().for_each(in_any_order);
 }
 
 #[test]
-fn likewise_with_event_idx() {
-    in_any_order(Features::EVENT_IDX);
+fn one_used_element_for_many_wakes_them_all_and_ends_the_cancelled() {
+    for packed in [Features::empty(), Features::RING_PACKED] {
+        let hal = TestHal::new();
+        let offered = Features::VERSION_1 | Features::IN_ORDER | packed;
+        let device = device(8, hold).features(offered).build(&hal);
+        let mut live = up_with_all::<()>(&device, &hal, 8);
+        let bell = Bell::new();
+        let port = AsyncPort::new(live.port::<()>(0).unwrap(), &bell).unwrap();
+        for _ in 0..3 {
+            let mut answers = [[0]; 4];
+            let mut tasks: Vec<_> =
+                answers.iter_mut().map(|answer| Task::waiting(port.send(ask(b"1"), answer))).collect();
+            let mut waits = Task::waiting(async { port.send(ask(b"2"), &mut [0]).await.is_ok() });
+            tasks[1].cancel();
+            tasks[3].cancel();
+            device.complete_batch(0, 4);
+            port.service();
+            assert_eq!(woken(&mut tasks), [(0, 1), (2, 1)]);
+            assert!(tasks[2].poll().unwrap().is_ok() && tasks[0].poll().unwrap().is_ok());
+            assert!(waits.woken() > 0 && waits.poll().is_none());
+            device.complete(0, 0, b"x");
+            bell.ring();
+            assert_eq!((waits.woken(), waits.poll()), (1, Some(true)));
+            assert_eq!((port.in_flight(), port.free()), (0, 8));
+        }
+    }
 }
 
 #[test]

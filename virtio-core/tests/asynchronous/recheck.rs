@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
@@ -11,7 +12,7 @@ use virtio_testkit::{FakeDevice, TestHal};
 
 use crate::ask;
 use crate::common::{device, echo, hold, up};
-use crate::executor::Task;
+use crate::executor::{Task, Wakes};
 
 type Hook = Box<dyn FnMut()>;
 
@@ -81,6 +82,38 @@ fn an_answer_that_comes_while_a_task_registers_is_seen() {
             assert_eq!(device.held(0), 0);
         }
     }
+}
+
+/// A waker that uses the port when it is cloned, which `hand_over` does on behalf of another task.
+#[test]
+fn a_waker_may_use_the_port_when_it_is_cloned() {
+    static BELL: Bell = Bell::new();
+    let hal = TestHal::new();
+    let device = device(8, hold).build(&hal);
+    let mut live = up::<()>(&device, &hal, 8).unwrap();
+    let port = Rc::new(AsyncPort::new(live.port::<()>(0).unwrap(), &BELL).unwrap());
+    // As long as the hook lives, the port does.
+    let address = Rc::as_ptr(&port).cast::<()>();
+    let mut waits = Task::new(async { port.send(ask(b"1"), &mut [0]).await.is_ok() });
+    let mut other = Task::new(async { port.send(ask(b"2"), &mut [0]).await.is_ok() });
+    let _unhook = Unhook;
+    let there = device.clone();
+    let wakes = std::sync::Arc::new(Wakes::default());
+    let mut armed = false;
+    let waker = hooked(Waker::from(wakes.clone()), move || {
+        let port = unsafe { &*address.cast::<crate::Plain<'_>>() };
+        if std::mem::replace(&mut armed, true) && there.held(0) == 2 {
+            // While the port hands over: the one whose waker this is has its answer.
+            there.complete(0, 0, b"x");
+        }
+        port.service();
+    });
+    assert!(waits.poll_with(&waker).is_none());
+    assert!(other.poll().is_none());
+    // The one that listens ends, and hands over to the first.
+    other.cancel();
+    assert!(wakes.count() > 0, "nobody woke it");
+    assert_eq!(waits.poll(), Some(true));
 }
 
 #[test]

@@ -5,8 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use virtio_core::transport::{Doorbell, InterruptStatus, Rings, Transport, TransportInfo};
-use virtio_core::{DeviceAddr, DeviceId, Error, Features, QueueIndex, Status};
+use virtio_core::{DeviceAddr, DeviceId, Features};
 use virtio_testkit::{Builder, FakeDevice, FakeTransport, Reply, Request, TestHal};
 
 pub(crate) const GET_DISPLAY_INFO: u32 = 0x100;
@@ -117,57 +116,6 @@ pub(crate) struct Host {
 pub(crate) struct FakeGpu {
     pub(crate) device: FakeDevice,
     host: Arc<Mutex<Host>>,
-}
-
-/// The driver's side: the transport of the device, and a host that forgets everything with a reset.
-#[derive(Debug)]
-pub(crate) struct GpuTransport {
-    below: FakeTransport,
-    gpu: FakeGpu,
-}
-
-impl GpuTransport {
-    fn forget_if_reset(&self) {
-        if self.gpu.device.status().is_empty() {
-            // Also while a test unwinds that has failed with the host in its hands.
-            self.gpu.host.lock().unwrap_or_else(PoisonError::into_inner).power_on();
-        }
-    }
-}
-
-#[rustfmt::skip]
-impl Transport for GpuTransport {
-    fn status(&self) -> Status {
-        let status = self.below.status();
-        self.forget_if_reset();
-        status
-    }
-    fn set_status(&mut self, status: Status) {
-        self.below.set_status(status);
-        self.forget_if_reset();
-    }
-    fn info(&self) -> TransportInfo { self.below.info() }
-    fn device_id(&self) -> DeviceId { self.below.device_id() }
-    fn is_legacy(&self) -> bool { self.below.is_legacy() }
-    fn device_features(&mut self, window: u32) -> u32 { self.below.device_features(window) }
-    fn set_driver_features(&mut self, window: u32, bits: u32) { self.below.set_driver_features(window, bits) }
-    fn queue_max_size(&mut self, queue: QueueIndex) -> u16 { self.below.queue_max_size(queue) }
-    fn dictates_queue_size(&self) -> bool { self.below.dictates_queue_size() }
-    fn enable_queue(&mut self, queue: QueueIndex, rings: &Rings) -> Result<Doorbell, Error> {
-        self.below.enable_queue(queue, rings)
-    }
-    fn notify(&self, doorbell: Doorbell) { self.below.notify(doorbell) }
-    fn ack_interrupt(&self) -> InterruptStatus { self.below.ack_interrupt() }
-    fn config_generation(&self) -> u32 { self.below.config_generation() }
-    fn has_config_generation(&self) -> bool { self.below.has_config_generation() }
-    fn config_len(&self) -> usize { self.below.config_len() }
-    fn read_config(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
-        self.below.read_config(offset, bytes)
-    }
-    fn write_config(&mut self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
-        self.below.write_config(offset, bytes)
-    }
-    fn cut_off(&mut self) -> bool { self.below.cut_off() }
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
@@ -493,10 +441,12 @@ impl FakeGpu {
         let mut host = Host::default();
         host.displays[0] = Display { area: [0, 0, 64, 48], enabled: 1, flags: 0 };
         let host = Arc::new(Mutex::new(host));
-        let (control, cursor) = (host.clone(), host.clone());
+        let (control, cursor, reset) = (host.clone(), host.clone(), host.clone());
         let builder = FakeDevice::builder(DeviceId::GPU)
             .features(Features::VERSION_1 | Features::bit(1))
             .config(config(1))
+            // Also while a test unwinds that has failed with the host in its hands.
+            .on_reset(move || reset.lock().unwrap_or_else(PoisonError::into_inner).power_on())
             .on_config_write(|space, offset, bytes| {
                 // events_clear: ones clear bits of events_read.
                 if offset == 4 {
@@ -514,8 +464,8 @@ impl FakeGpu {
         self.host.lock().unwrap()
     }
 
-    pub(crate) fn transport(&self) -> GpuTransport {
-        GpuTransport { below: self.device.transport(), gpu: self.clone() }
+    pub(crate) fn transport(&self) -> FakeTransport {
+        self.device.transport()
     }
 
     /// The commands since the last call.

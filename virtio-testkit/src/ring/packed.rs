@@ -36,6 +36,8 @@ pub struct PackedDeviceSide {
     in_flight: Vec<Option<u16>>,
     /// How many descriptors are in flight altogether.
     busy: u16,
+    /// Whether used descriptors say that they were written, where they were.
+    marks_written: bool,
 }
 
 struct Descriptor {
@@ -71,7 +73,12 @@ impl PackedDeviceSide {
             return Err(format!("rings are not aligned: {rings:?}"));
         }
         let in_flight = vec![None; usize::from(rings.size)];
-        Ok(Self { rings, features, taken: Position::START, used: Position::START, in_flight, busy: 0 })
+        Ok(Self { rings, features, taken: Position::START, used: Position::START, in_flight, busy: 0, marks_written: true })
+    }
+
+    /// From now on no used descriptor has WRITE, although its length is meant: QEMU 7.2 is like that.
+    pub fn never_mark_written(&mut self) {
+        self.marks_written = false;
     }
 
     /// Where the rings are.
@@ -254,7 +261,7 @@ impl PackedDeviceSide {
         }
         raw[12..].copy_from_slice(&id.to_le_bytes());
         memory.write(self.place(self.used.slot), &raw)?;
-        let write = if len.is_some() { WRITE } else { 0 };
+        let write = if len.is_some() && self.marks_written { WRITE } else { 0 };
         self.set_flags(memory, self.used.slot, bits | write)
     }
 

@@ -10,6 +10,7 @@
 use core::task::{Poll, Waker};
 
 use super::AsyncPort;
+use super::seats::Taker;
 use crate::dma::Lend;
 use crate::queue::port::Port;
 use crate::queue::slots::Marks;
@@ -54,7 +55,7 @@ impl<P: Lend, T: Transport + ?Sized, H: Hal> Port<'_, P, T, H> {
             let settled = queue.slots.settle(self.hal, slot);
             return Ok(Step::Cancelled(self.done(slot, settled).take_payload()));
         }
-        if !queue.slots.is_claimed(slot) {
+        if queue.slots.taker(slot) == Taker::Anybody {
             queue.push_used(slot);
         }
         Ok(Step::Kept)

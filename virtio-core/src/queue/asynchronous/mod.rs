@@ -145,6 +145,7 @@ use core::fmt;
 pub use in_flight::InFlight;
 pub use outcome::{Completion, Failed};
 pub(super) use seats::Seat;
+use seats::Taker;
 
 use super::bell::{Bell, Listening};
 use super::port::Port;
@@ -183,12 +184,12 @@ impl<'d, P: Lend, T: Transport + ?Sized, H: Hal> AsyncPort<'d, P, T, H> {
     ///
     /// # Errors
     /// The port comes back if the bell serves another port already.
-    pub fn new(mut port: Port<'d, P, T, H>, bell: &'d Bell) -> Result<Self, Port<'d, P, T, H>> {
+    pub fn new(port: Port<'d, P, T, H>, bell: &'d Bell) -> Result<Self, Port<'d, P, T, H>> {
         let Some(listening) = Listening::to(bell) else { return Err(port) };
         // What is in flight already is for `next`.
         let slots = &mut port.typed.queue.slots;
         for slot in slots.all() {
-            slots.set_claimed(slot, false);
+            slots.set_taker(slot, Taker::Anybody);
         }
         Ok(Self {
             transport: port.transport,
@@ -209,7 +210,7 @@ impl<'d, P: Lend, T: Transport + ?Sized, H: Hal> AsyncPort<'d, P, T, H> {
         let queue = &mut *port.typed.queue;
         // Futures that were forgotten: what they would have asked for belongs to whoever polls.
         for slot in queue.slots.all() {
-            if queue.slots.is_claimed(slot) && queue.slots.head(slot).state == State::Used {
+            if queue.slots.taker(slot) == Taker::Future && queue.slots.head(slot).state == State::Used {
                 queue.push_used(slot);
             }
         }
@@ -252,7 +253,7 @@ impl<'d, P: Lend, T: Transport + ?Sized, H: Hal> AsyncPort<'d, P, T, H> {
         request: Request<'_, P>,
         response: &'r mut [u8],
     ) -> Result<InFlight<'p, 'd, 'r, P, T, H>, Rejected<P>> {
-        Ok(InFlight::new(self, self.claim(request)?, response))
+        Ok(InFlight::new(self, self.add_if_nobody_waits(request, Taker::Future)?, response))
     }
 
     /// Adds a request that nobody waits for by name: [`AsyncPort::next`] takes it. It is shown to the device as those of
@@ -261,27 +262,23 @@ impl<'d, P: Lend, T: Transport + ?Sized, H: Hal> AsyncPort<'d, P, T, H> {
     /// # Errors
     /// As for [`AsyncPort::start`].
     pub fn post(&self, request: Request<'_, P>) -> Result<Token, Rejected<P>> {
-        if !self.descriptors.is_empty() {
-            return Err(Rejected { error: Misuse::QueueFull.into(), payload: request.into_payload() });
-        }
-        self.add(request, false)
+        self.add_if_nobody_waits(request, Taker::Anybody)
     }
 
-    /// As [`AsyncPort::post`], for somebody who will ask for it by name.
-    fn claim(&self, request: Request<'_, P>) -> Result<Token, Rejected<P>> {
-        if !self.descriptors.is_empty() {
-            return Err(Rejected { error: Misuse::QueueFull.into(), payload: request.into_payload() });
+    fn add_if_nobody_waits(&self, request: Request<'_, P>, taker: Taker) -> Result<Token, Rejected<P>> {
+        if self.descriptors.is_empty() {
+            self.add(request, taker)
+        } else {
+            Err(Rejected { error: Misuse::QueueFull.into(), payload: request.into_payload() })
         }
-        self.add(request, true)
     }
 
-    /// Adds a request, whoever waits.
-    fn add(&self, request: Request<'_, P>, claimed: bool) -> Result<Token, Rejected<P>> {
+    fn add(&self, request: Request<'_, P>, taker: Taker) -> Result<Token, Rejected<P>> {
         let mut port = self.port.borrow_mut();
         let token = port.add(request)?;
         let queue = &mut *port.typed.queue;
         if let Ok(slot) = queue.find(token) {
-            queue.slots.set_claimed(slot, claimed);
+            queue.slots.set_taker(slot, taker);
         }
         Ok(token)
     }

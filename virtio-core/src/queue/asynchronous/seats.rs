@@ -15,13 +15,21 @@ pub(in crate::queue) struct Seat {
     waker: Option<Waker>,
     next: u16,
     previous: u16,
-    /// A future will ask for the request by its token.
-    claimed: bool,
+    taker: Taker,
+}
+
+/// Who takes a request when it was used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Taker {
+    /// A future that will ask for it by its token.
+    Future,
+    /// Whoever asks for the next one.
+    Anybody,
 }
 
 impl Seat {
     pub(in crate::queue) const EMPTY: Self =
-        Self { waker: None, next: NONE, previous: NONE, claimed: false };
+        Self { waker: None, next: NONE, previous: NONE, taker: Taker::Anybody };
 }
 
 impl Slots {
@@ -59,14 +67,13 @@ impl Slots {
         waker
     }
 
-    /// Whether a future will ask for a request.
-    pub(super) fn is_claimed(&self, slot: Slot) -> bool {
-        self.seat(slot).claimed
+    pub(super) fn taker(&self, slot: Slot) -> Taker {
+        self.seat(slot).taker
     }
 
-    /// Says whether a future will ask for a request. For every request that is added through an `AsyncPort`.
-    pub(super) fn set_claimed(&mut self, slot: Slot, claimed: bool) {
-        self.seat_mut(slot).claimed = claimed;
+    /// For every request that is added through an `AsyncPort`.
+    pub(super) fn set_taker(&mut self, slot: Slot, taker: Taker) {
+        self.seat_mut(slot).taker = taker;
     }
 
     /// A request that somebody waits for.

@@ -1,5 +1,6 @@
 //! Sending a request, with fair waiting for descriptors.
 
+use super::seats::Taker;
 use super::{AsyncPort, Completion, Failed, InFlight};
 use crate::dma::Lend;
 use crate::queue::request::{Rejected, Request};
@@ -23,10 +24,10 @@ impl<P: Lend, T: Transport + ?Sized, H: Hal> AsyncPort<'_, P, T, H> {
         response: &mut [u8],
     ) -> Result<Completion<P>, Failed<P>> {
         let Request { header, response: room, .. } = request;
-        let token = match self.claim(request) {
+        let token = match self.add_if_nobody_waits(request, Taker::Future) {
             Ok(token) => token,
             Err(Rejected { error: Error::Caller(Misuse::QueueFull), payload }) => {
-                self.claim_in_turn(Request { header, payload, response: room }).await?
+                self.add_in_turn(Request { header, payload, response: room }).await?
             }
             Err(rejected) => return Err(rejected.into()),
         };
@@ -34,7 +35,7 @@ impl<P: Lend, T: Transport + ?Sized, H: Hal> AsyncPort<'_, P, T, H> {
     }
 
     /// Waits for its turn and for enough descriptors, then adds the request.
-    async fn claim_in_turn(&self, request: Request<'_, P>) -> Result<Token, Failed<P>> {
+    async fn add_in_turn(&self, request: Request<'_, P>) -> Result<Token, Failed<P>> {
         let Request { header, response, .. } = request;
         // What does not fit now and is alone in line has just been tried.
         let least = if self.descriptors.is_empty() { self.free().saturating_add(1) } else { 1 };
@@ -50,7 +51,7 @@ impl<P: Lend, T: Transport + ?Sized, H: Hal> AsyncPort<'_, P, T, H> {
                 kept = Some(payload);
                 return None;
             }
-            match self.add(Request { header, payload, response }, true) {
+            match self.add(Request { header, payload, response }, Taker::Future) {
                 // How many it takes is known only when all is shared: more than are free, this time.
                 Err(Rejected { error: Error::Caller(Misuse::QueueFull), payload }) if free < size => {
                     place.set_need(free.saturating_add(1));
