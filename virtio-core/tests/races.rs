@@ -28,7 +28,7 @@ use virtio_core::Features;
 use wire::Wire;
 
 /// Entries of the ring. Each request takes two.
-const SIZE: u16 = 8;
+const SIZE: u16 = 4;
 /// Requests that fit.
 const MOST: u32 = SIZE as u32 / 2;
 /// Batches of requests in one test, of 1 to `MOST`.

@@ -1,1 +1,1 @@
-//! Nothing to see here: the tests are in `tests/`.
+//! Our virtqueue against a device side that others wrote. All of it is tests: see `tests/rustvmm`.

@@ -24,7 +24,7 @@ use super::live::Device;
 use super::negotiate::{Wanted, accept};
 use crate::config::{ByteOrder, Config};
 use crate::dma::Lend;
-use crate::queue::{Queue, QueueSet, QueueSpec, Rejected, Request, Setup, Token};
+use crate::queue::{QueueSet, QueueSpec, Rejected, Request, Setup, Token};
 use crate::transport::Transport;
 use crate::{DeviceId, Error, Features, Hal, Incompatible, Misuse, QueueIndex, QueueSize, Status};
 
@@ -55,14 +55,7 @@ impl<T: Transport, H: Hal + Clone> Init<T, H, Driver> {
     /// confirmed, [`HalError::NoClock`](crate::HalError).
     pub fn start(transport: T, hal: H, expected: DeviceId) -> Result<Self, Error> {
         let mut guard = Guard::new(transport, hal);
-        let id = guard.transport()?.device_id();
-        if id != expected {
-            guard.phase = Phase::Down(Stop::Confirmed);
-            return Err(Incompatible::WrongDevice(id).into());
-        }
-        guard.reset()?;
-        guard.add_status(Status::ACKNOWLEDGE)?;
-        guard.add_status(Status::DRIVER)?;
+        guard.acknowledge(expected)?;
         Ok(Self { guard, stage: PhantomData })
     }
 
@@ -71,18 +64,7 @@ impl<T: Transport, H: Hal + Clone> Init<T, H, Driver> {
     /// # Errors
     /// [`Incompatible::MissingFeatures`], [`Incompatible::FeaturesRefused`], [`Incompatible::BypassesTranslation`].
     pub fn negotiate(mut self, wanted: &Wanted<'_>) -> Result<Init<T, H, FeaturesOk>, Error> {
-        let transport = self.guard.transport_mut()?;
-        let legacy = transport.is_legacy();
-        let offered = wanted.offered(transport);
-        let accepted = wanted.choose(offered, legacy, &self.guard.hal)?;
-        accept(self.guard.transport_mut()?, accepted);
-        if !legacy {
-            self.guard.add_status(Status::FEATURES_OK)?;
-            if !self.guard.transport()?.status().contains(Status::FEATURES_OK) {
-                return Err(Incompatible::FeaturesRefused(accepted).into());
-            }
-        }
-        self.guard.features = accepted;
+        self.guard.negotiate(wanted)?;
         Ok(Init { guard: self.guard, stage: PhantomData })
     }
 }
@@ -112,16 +94,70 @@ impl<T: Transport, H: Hal + Clone> Init<T, H, FeaturesOk> {
     /// [`Incompatible::NoQueue`], [`Incompatible::QueueTooSmall`], what the transport answers, and
     /// [`Error::Platform`] if there is no memory.
     pub fn queues(mut self, specs: &[QueueSpec]) -> Result<Init<T, H, QueuesReady>, Error> {
-        self.guard.queues = QueueSet::with_room(self.guard.hal.clone(), specs.len())?;
-        for spec in specs {
-            self.queue(spec)?;
-        }
+        self.guard.declare(specs)?;
         Ok(Init { guard: self.guard, stage: PhantomData })
     }
+}
 
-    fn queue(&mut self, spec: &QueueSpec) -> Result<(), Error> {
-        let features = self.guard.features;
-        let transport = self.guard.transport_mut()?;
+/// The steps of the stages, on the guard where it is: the stages themselves only change its type, for every move of a guard
+/// takes room for all of it on the stack.
+impl<T: Transport, H: Hal + Clone> Guard<T, H> {
+    fn acknowledge(&mut self, expected: DeviceId) -> Result<(), Error> {
+        let id = self.transport()?.device_id();
+        if id != expected {
+            self.phase = Phase::Down(Stop::Confirmed);
+            return Err(Incompatible::WrongDevice(id).into());
+        }
+        self.reset()?;
+        self.add_status(Status::ACKNOWLEDGE)?;
+        self.add_status(Status::DRIVER)
+    }
+
+    fn negotiate(&mut self, wanted: &Wanted<'_>) -> Result<(), Error> {
+        let transport = self.transport_mut()?;
+        let legacy = transport.is_legacy();
+        let offered = wanted.offered(transport);
+        let accepted = wanted.choose(offered, legacy, &self.hal)?;
+        accept(self.transport_mut()?, accepted);
+        if !legacy {
+            self.add_status(Status::FEATURES_OK)?;
+            if !self.transport()?.status().contains(Status::FEATURES_OK) {
+                return Err(Incompatible::FeaturesRefused(accepted).into());
+            }
+        }
+        self.features = accepted;
+        Ok(())
+    }
+
+    fn declare(&mut self, specs: &[QueueSpec]) -> Result<(), Error> {
+        self.queues = QueueSet::with_room(self.hal.clone(), specs.len())?;
+        for spec in specs {
+            self.declare_one(spec)?;
+        }
+        Ok(())
+    }
+
+    fn declare_one(&mut self, spec: &QueueSpec) -> Result<(), Error> {
+        let setup = self.fit(spec)?;
+        // In the guard's hands at once: whatever happens below, a panic included, it frees the rings after the reset.
+        let rings = self.queues.add(&self.hal, &setup)?.addresses();
+        // From here on the device may know of the rings, whatever `enable_queue` answers.
+        self.phase = Phase::Armed;
+        self.queues.arm();
+        let doorbell = self.transport_mut()?.enable_queue(spec.index, &rings)?;
+        if let Some(queue) = self.queues.get(spec.index) {
+            queue.set_doorbell(doorbell);
+        }
+        Ok(())
+    }
+
+    /// The queue that comes out of a declaration, of the size that the device allows or dictates.
+    fn fit(&mut self, spec: &QueueSpec) -> Result<Setup, Error> {
+        let features = self.features;
+        if self.queues.get(spec.index).is_some() {
+            return Err(Misuse::BadQueueDeclaration.into());
+        }
+        let transport = self.transport_mut()?;
         let max = transport.queue_max_size(spec.index);
         if max == 0 {
             return Err(Incompatible::NoQueue(spec.index).into());
@@ -134,7 +170,7 @@ impl<T: Transport, H: Hal + Clone> Init<T, H, FeaturesOk> {
             let max = size.get();
             return Err(Incompatible::QueueTooSmall { queue: spec.index, max, needed: spec.least }.into());
         }
-        let setup = Setup {
+        Ok(Setup {
             index: spec.index,
             size,
             header_room: spec.header_room,
@@ -143,22 +179,7 @@ impl<T: Transport, H: Hal + Clone> Init<T, H, FeaturesOk> {
             payload: spec.payload,
             legacy: transport.is_legacy(),
             features,
-        };
-        if self.guard.queues.get(spec.index).is_some() {
-            return Err(Misuse::BadQueueDeclaration.into());
-        }
-        let queue = Queue::new(&self.guard.hal, &setup)?;
-        let rings = queue.addresses();
-        // In the guard's hands first: whatever happens below, a panic included, it frees the rings after the reset.
-        self.guard.queues.push(queue)?;
-        // From here on the device may know of the rings, whatever `enable_queue` answers.
-        self.guard.phase = Phase::Armed;
-        self.guard.queues.arm();
-        let doorbell = self.guard.transport_mut()?.enable_queue(spec.index, &rings)?;
-        if let Some(queue) = self.guard.queues.get(spec.index) {
-            queue.set_doorbell(doorbell);
-        }
-        Ok(())
+        })
     }
 }
 

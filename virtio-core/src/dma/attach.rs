@@ -96,7 +96,9 @@ struct Node<H: Hal> {
     /// Taken once, after parking: what was shared, what is drawn into and what is unshared are one pointer.
     stretch: Stretch,
     drop_buffer: unsafe fn(NonNull<u8>),
+    /// `count` segments, and places for `room`.
     segments: NonNull<SharedPart>,
+    room: usize,
     count: usize,
     table: ManuallyDrop<Region<H>>,
     pages: ManuallyDrop<Private<H>>,
@@ -128,93 +130,139 @@ impl Places {
     }
 }
 
+/// The memory of a node that is to be made.
+struct Room<H: Hal> {
+    pages: Private<H>,
+    table: Region<H>,
+    /// Places in the pages: for the buffer, and for `most` segments.
+    buffer: NonNull<u8>,
+    segments: NonNull<SharedPart>,
+    most: usize,
+}
+
+impl<H: Hal + Clone> Room<H> {
+    /// For a buffer of type `B` and of `len` bytes.
+    fn new<B>(hal: &H, len: usize) -> Result<Self, Error> {
+        // The smallest page there is bounds the number of segments; one more for a buffer that starts inside a page.
+        let most = len.div_ceil(4096).saturating_add(1);
+        let places = Places::of::<H, B>(most)?;
+        let pages = Private::new(hal.clone(), places.total)?;
+        let table = Self::table(hal, most)?;
+        // SAFETY: the offset lies inside the pages, which hold `places.total` bytes.
+        let buffer = unsafe { pages.ptr().add(places.buffer) };
+        // SAFETY: likewise.
+        let segments = unsafe { pages.ptr().add(places.segments) }.cast();
+        Ok(Self { pages, table, buffer, segments, most })
+    }
+
+    /// For a table of so many entries.
+    fn table(hal: &H, most: usize) -> Result<Region<H>, Error> {
+        let bytes = most.checked_mul(size_of::<MemEntry>()).ok_or(Misuse::BadLength)?;
+        Region::new(hal.clone(), bytes, Direction::ToDevice)
+    }
+}
+
 impl<H: Hal + Clone> Attachments<H> {
     pub(crate) const fn new() -> Self {
         Self { first: None, next_id: 1 }
     }
 
     /// Parks `buffer`, shares it and writes the table of its entries. The device is not told of anything yet.
+    // The node is in its place and in the list before anything is shared: a panic of the Hal leaves what was shared to the
+    // guard.
     pub(crate) fn attach<B: ReadBuffer>(&mut self, hal: &H, buffer: B) -> Result<Attachment<B>, (Error, B)> {
-        let mut parked = ManuallyDrop::new(buffer);
-        // SAFETY: a live value of this function's own; only the length is used before the value is moved again.
-        let len = unsafe { B::region(NonNull::from(&mut *parked)) }.memory.len();
-        let refuse = |error: Error, parked| Err((error, ManuallyDrop::into_inner(parked)));
-        if len == 0 {
-            return refuse(Misuse::BadLength.into(), parked);
-        }
-        // The smallest page there is bounds the number of segments; one more for a buffer that starts inside a page.
-        let most = len.div_ceil(4096).saturating_add(1);
-        let made = Places::of::<H, B>(most).map_err(Error::from).and_then(|places| {
-            let pages = Private::new(hal.clone(), places.total)?;
-            let bytes = most.checked_mul(size_of::<MemEntry>()).ok_or(Misuse::BadLength)?;
-            let table = Region::new(hal.clone(), bytes, Direction::ToDevice)?;
-            Ok((places, pages, table))
-        });
-        let (places, pages, table) = match made {
-            Ok(made) => made,
-            Err(error) => return refuse(error, parked),
+        let mut buffer = ManuallyDrop::new(buffer);
+        // SAFETY: a live value of this function's own, which is used again only if it was not moved.
+        let mut node = match unsafe { self.park::<B>(hal, NonNull::from(&mut *buffer)) } {
+            Ok(node) => node,
+            Err(error) => return Err((error, ManuallyDrop::into_inner(buffer))),
         };
-        // SAFETY: the offset lies inside the pages, which hold `places.total` bytes.
-        let place = unsafe { pages.ptr().add(places.buffer) };
-        // SAFETY: likewise.
-        let segments = unsafe { pages.ptr().add(places.segments) }.cast::<SharedPart>();
-        // Parked first, pointers after (I-LOAN).
-        // SAFETY: the place has room and alignment for a B (`Places`), and the value is moved there once.
-        unsafe { place.cast::<ManuallyDrop<B>>().write(parked) };
-        // SAFETY: the parked value is live and untouched until it leaves the node.
-        let stretch = unsafe { B::region(place.cast()) };
-        let mut count = 0_usize;
-        let accept = |shared: SharedPart| {
-            let length = u32::try_from(shared.segment.len).map_err(|_| Misuse::BufferTooLong)?;
-            if count >= most {
-                return Err(Misuse::TooManySegments.into());
-            }
-            let addr = shared.segment.device.get();
-            write_entry(
-                &table,
-                count,
-                MemEntry { addr: addr.into(), length: length.into(), padding: 0.into() },
-            );
-            // SAFETY: `count < most`, for which the pages have room.
-            unsafe { store(segments, count, shared) };
-            count = count.saturating_add(1);
-            Ok(())
-        };
+        // SAFETY: Node Owned: live, and `&mut self` makes this the only reference.
+        let linked = unsafe { node.as_mut() };
+        let token = Attachment { id: linked.id, table: linked.table.device(), buffer: PhantomData };
         // SAFETY: the buffer is readable and parked: nobody uses it until the node lets go.
-        let shared = unsafe { share_all(hal, stretch, Direction::ToDevice, accept) };
-        if let Err(error) = shared {
-            for index in 0..count {
-                // SAFETY: the first `count` were stored above.
-                let shared = unsafe { load(segments, index) };
-                // SAFETY: never named to a device, and ended once.
-                unsafe { shared.end(hal, 0) };
-            }
-            // SAFETY: moved out of the place once, never used there again.
-            return Err((error, ManuallyDrop::into_inner(unsafe { place.cast::<ManuallyDrop<B>>().read() })));
+        if let Err(error) = unsafe { linked.share() } {
+            // It is the first.
+            self.pop();
+            // SAFETY: just unlinked, of type B, and no device was ever told of it.
+            return Err((error, unsafe { Self::take_apart(node) }));
         }
-        let id = self.next_id;
-        let named_by = table.device();
-        self.next_id = self.next_id.wrapping_add(1);
+        Ok(token)
+    }
+
+    /// Moves the buffer into a new node, which is the first of the list then. Nothing is shared yet.
+    ///
+    /// # Safety
+    /// A live value lies at `buffer`, that nobody refers to. If this is `Ok` it was moved, and is there no more.
+    unsafe fn park<B: ReadBuffer>(&mut self, hal: &H, buffer: NonNull<B>) -> Result<NonNull<Node<H>>, Error> {
+        // SAFETY: live; only the length is used, before the value is moved.
+        let len = unsafe { B::region(buffer) }.memory.len();
+        if len == 0 {
+            return Err(Misuse::BadLength.into());
+        }
+        let room = Room::new::<B>(hal, len)?;
+        // Parked first, pointers after (I-LOAN).
+        let place = room.buffer.cast::<B>();
+        // SAFETY: the place has room and alignment for a B (`Places`), and the value is moved there once.
+        unsafe { place.copy_from_nonoverlapping(buffer, 1) };
+        // SAFETY: the parked value is live and untouched until it leaves the node.
+        let stretch = unsafe { B::region(place) };
+        Ok(self.link::<B>(hal.clone(), room, stretch))
+    }
+
+    /// Makes a node, of which nothing is shared yet, and puts it at the head of the list.
+    fn link<B: 'static>(&mut self, hal: H, room: Room<H>, stretch: Stretch) -> NonNull<Node<H>> {
+        let home = room.pages.ptr().cast::<Node<H>>();
         let node = Node {
-            id,
+            id: self.next_id,
             uses: 0,
             named: false,
             next: self.first,
             buffer_type: TypeId::of::<B>(),
-            buffer: place,
+            buffer: room.buffer,
             stretch,
             drop_buffer: drop_buffer::<B>,
-            segments,
-            count,
-            table: ManuallyDrop::new(table),
-            hal: hal.clone(),
-            pages: ManuallyDrop::new(pages),
+            segments: room.segments,
+            room: room.most,
+            count: 0,
+            table: ManuallyDrop::new(room.table),
+            pages: ManuallyDrop::new(room.pages),
+            hal,
         };
-        let home = node.pages.ptr().cast::<Node<H>>();
         // SAFETY: the pages start with room for a node, page-aligned.
         unsafe { home.write(node) };
+        self.next_id = self.next_id.wrapping_add(1);
         self.first = Some(home);
-        Ok(Attachment { id, table: named_by, buffer: PhantomData })
+        home
+    }
+}
+
+impl<H: Hal> Node<H> {
+    /// Shares the buffer, keeps its segments and writes the table of entries. Once; what was shared before an error is ended
+    /// with the node.
+    ///
+    /// # Safety
+    /// The parked buffer is readable, and used by nobody until the segments are ended.
+    unsafe fn share(&mut self) -> Result<(), Error> {
+        let Self { hal, stretch, table, segments, room, count, .. } = self;
+        let accept = |shared: SharedPart| {
+            let length = u32::try_from(shared.segment.len).map_err(|_| Misuse::BufferTooLong)?;
+            if *count >= *room {
+                return Err(Misuse::TooManySegments.into());
+            }
+            let addr = shared.segment.device.get();
+            write_entry(
+                table,
+                *count,
+                MemEntry { addr: addr.into(), length: length.into(), padding: 0.into() },
+            );
+            // SAFETY: `count < room`, for which the pages have room.
+            unsafe { store(*segments, *count, shared) };
+            *count = count.saturating_add(1);
+            Ok(())
+        };
+        // SAFETY: passed on; the first `count` segments are those that `accept` took, and end with the node.
+        unsafe { share_all(hal, *stretch, Direction::ToDevice, accept) }
     }
 }
 
@@ -376,18 +424,27 @@ impl<H: Hal> Attachments<H> {
         unsafe { self.hand_back(token) }
     }
 
-    /// Takes a node apart and its buffer out.
+    /// Unlinks a node and takes it apart.
     ///
     /// # Safety
     /// The token was found to be of this list and of its type, and no device uses the buffer.
     unsafe fn hand_back<B: 'static>(&mut self, token: Attachment<B>) -> Result<B, (Misuse, Attachment<B>)> {
         let Some(node) = self.unlink(token.id) else { return Err((Misuse::NoSuchAttachment, token)) };
-        // SAFETY: just unlinked, and not used by any device.
+        // SAFETY: just unlinked, and the caller promises the rest.
+        Ok(unsafe { Self::take_apart(node) })
+    }
+
+    /// Frees a node, all but its buffer, which is the answer.
+    ///
+    /// # Safety
+    /// The node was unlinked, its buffer is of type `B`, and no device uses it.
+    unsafe fn take_apart<B>(node: NonNull<Node<H>>) -> B {
+        // SAFETY: the caller's promise.
         let parts = unsafe { Self::dissolve(node) };
         // SAFETY: the parked buffer is of type B, is moved out once, and its pages live until `parts` drops.
         let buffer = unsafe { parts.buffer.cast::<B>().read() };
         drop(parts);
-        Ok(buffer)
+        buffer
     }
 
     /// Lets go of everything: the device was reset.

@@ -43,6 +43,20 @@ impl<H: Hal> Region<H> {
         Ok(region)
     }
 
+    /// The same, where the region is to stay.
+    pub(crate) fn new_in<'p>(
+        place: &'p mut Option<Self>,
+        hal: &H,
+        bytes: usize,
+        direction: Direction,
+    ) -> Result<&'p Self, Error>
+    where
+        H: Clone,
+    {
+        let region = Self::new(hal.clone(), bytes, direction)?;
+        Ok(place.insert(region))
+    }
+
     /// Makes all bytes 0 again. Only while no device knows of the region.
     pub(crate) fn zero(&self) {
         // SAFETY: Region Owned; bytes are all that anybody takes the memory for.

@@ -152,7 +152,7 @@ impl SharedPart {
 ///
 /// # Safety
 /// As for [`share_all`]; the segment is the caller's to end.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub(crate) unsafe fn share_whole<H: Hal + ?Sized>(
     hal: &H,
     stretch: Stretch,

@@ -37,7 +37,7 @@ impl<'q, P: 'static, H: Hal> Typed<'q, P, H> {
     }
 
     /// Takes the payload of a completion out, whose head has these marks.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn take_payload(&mut self, slot: Slot, marks: Marks) -> Option<P> {
         // SAFETY: Typed Once; State Honest: only called for a completion, so the device is done with it, and all sharing has
         // ended.
@@ -47,7 +47,7 @@ impl<'q, P: 'static, H: Hal> Typed<'q, P, H> {
 
 impl<P: Lend, H: Hal> Typed<'_, P, H> {
     /// Adds a request with an owned payload. The device does not see it before `publish`.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn add(
         &mut self,
         hal: &H,
@@ -56,7 +56,7 @@ impl<P: Lend, H: Hal> Typed<'_, P, H> {
         payload: P,
         response: usize,
     ) -> Result<Token, (Error, P)> {
-        let Queue { ring, slots, counts, cold, .. } = &mut *self.queue;
+        let Queue { slots, counts, .. } = &mut *self.queue;
         // Nothing is free while the queue is closed.
         if slots.free_count <= 0 {
             return Err((self.queue.no_room(), payload));
@@ -66,42 +66,43 @@ impl<P: Lend, H: Hal> Typed<'_, P, H> {
         let order = counts.added;
         // SAFETY: Typed Once; a descriptor of the free list heads no request, and so nothing is parked there.
         let parked = unsafe { slots.park(slots.free_first, payload) };
-        let segments = parts.least_segments();
-        let id = entries.map_or(0, |entries| entries.id);
-        let area = &mut cold.area;
-        let added = on!(ring, ring => {
-            if segments > 1 && segments <= usize::from(slots.table_room()) {
-                parts.quickly::<_, _, _, true>(ring, slots, area, hal, &parked, id, counts)
-            } else if slots.table_room() == 0 && i32::try_from(segments).is_ok_and(|n| n <= slots.free_count) {
-                parts.quickly::<_, _, _, false>(ring, slots, area, hal, &parked, id, counts)
-            } else {
-                Err(None)
-            }
-        });
-        match added {
+        match self.add_quickly(hal, &parts, &parked) {
             Ok(slot) => Ok(self.queue.token(slot, order)),
-            Err(None) => self.add_carefully(hal, parts, parked),
+            Err(None) => self.add_carefully(hal, &parts, parked),
             Err(Some(error)) => Err((error.into(), self.queue.slots.take_back(parked))),
         }
     }
 
+    /// Adds a request whose payload is parked already in the quick way, if there is room for it, or not at all: then with the
+    /// error, if there was one.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn add_quickly(
+        &mut self,
+        hal: &H,
+        parts: &Parts<'_>,
+        parked: &Parked<P>,
+    ) -> Result<Slot, Option<HalError>> {
+        let Queue { ring, slots, counts, cold, .. } = &mut *self.queue;
+        let segments = parts.least_segments();
+        let area = &mut cold.area;
+        on!(ring, ring => {
+            if segments > 1 && segments <= usize::from(slots.table_room()) {
+                parts.quickly::<_, _, _, true>(ring, slots, area, hal, parked, counts)
+            } else if slots.table_room() == 0 && i32::try_from(segments).is_ok_and(|n| n <= slots.free_count) {
+                parts.quickly::<_, _, _, false>(ring, slots, area, hal, parked, counts)
+            } else {
+                Err(None)
+            }
+        })
+    }
+
     /// The same for a request whose payload is parked already, whatever it looks like.
     #[inline(never)]
-    fn add_carefully(&mut self, hal: &H, parts: Parts<'_>, parked: Parked<P>) -> Result<Token, (Error, P)> {
+    fn add_carefully(&mut self, hal: &H, parts: &Parts<'_>, parked: Parked<P>) -> Result<Token, (Error, P)> {
         let Queue { ring, slots, counts, cold, .. } = &mut *self.queue;
         let order = counts.added;
-        let built = on!(ring, ring => {
-            let mut builder = Builder::new(ring, slots, &mut cold.area, hal, parts.least_segments(), order);
-            loop {
-                match parts.push(&mut builder, &parked) {
-                    Ok(()) => break builder.finish(parts.entries.map_or(0, |entries| entries.id), counts),
-                    Err(_) if builder.plan_again() => {}
-                    Err(error) => break Err(error),
-                }
-            }
-            .map_err(|error| (error, builder.reject(parked)))
-        });
-        match built {
+        let area = &mut cold.area;
+        match on!(ring, ring => parts.carefully(ring, slots, area, hal, parked, counts)) {
             Ok(slot) => Ok(self.queue.token(slot, order)),
             Err(rejected) => Err(rejected),
         }
@@ -119,24 +120,28 @@ struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    #[inline(always)]
-    fn least_segments(self) -> usize {
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn least_segments(&self) -> usize {
         let one = |is: bool| usize::from(is);
         let single = one(!self.header.is_empty()) + one(self.entries.is_some()) + one(self.response > 0);
         self.readable.saturating_add(self.writable).saturating_add(single)
     }
 
+    /// The number of the attachment whose entries are part of it, or 0.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn attachment(&self) -> u64 {
+        self.entries.map_or(0, |entries| entries.id)
+    }
+
     /// Adds it in the quick way, or not at all: then with the error, if there was one.
-    #[inline(always)]
-    #[expect(clippy::too_many_arguments, reason = "the parts of a queue, each borrowed by itself")]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn quickly<R: Format, H: Hal, P: Lend, const TABLE: bool>(
-        self,
+        &self,
         ring: &mut R,
         slots: &mut Slots,
         area: &mut RequestArea<H>,
         hal: &H,
         parked: &Parked<P>,
-        id: u64,
         counts: &mut Counts,
     ) -> Result<Slot, Option<HalError>> {
         let expected = u16::try_from(self.least_segments()).map_err(|_| None)?;
@@ -148,11 +153,28 @@ impl Parts<'_> {
             && quick.push_payload(parked, self.writable, Direction::FromDevice)
             && quick.push_response(self.response)
             && quick.is_complete();
-        if usual {
-            Ok(quick.finish(id, counts))
-        } else {
-            Err(quick.abandon())
+        if usual { Ok(quick.finish(self.attachment(), counts)) } else { Err(quick.abandon()) }
+    }
+
+    /// Adds it whatever it looks like, or gives its payload back.
+    fn carefully<R: Format, H: Hal, P: Lend>(
+        &self,
+        ring: &mut R,
+        slots: &mut Slots,
+        area: &mut RequestArea<H>,
+        hal: &H,
+        parked: Parked<P>,
+        counts: &mut Counts,
+    ) -> Result<Slot, (Error, P)> {
+        let mut builder = Builder::new(ring, slots, area, hal, self.least_segments(), counts.added);
+        loop {
+            match self.push(&mut builder, &parked) {
+                Ok(()) => break builder.finish(self.attachment(), counts),
+                Err(_) if builder.plan_again() => {}
+                Err(error) => break Err(error),
+            }
         }
+        .map_err(|error| (error, builder.reject(parked)))
     }
 
     fn push<R: Format, H: Hal, P: Lend>(

@@ -12,6 +12,7 @@ use core::marker::PhantomData;
 use core::ptr::NonNull;
 
 use super::slots::Slot;
+use super::virtqueue::Setup;
 use crate::dma::{Region, SharedPart};
 use crate::hal::Direction;
 use crate::{DeviceAddr, Error, Hal, Misuse, QueueSize};
@@ -98,24 +99,21 @@ pub(super) struct RequestArea<H: Hal> {
 const ENTRY: usize = 16;
 
 impl<H: Hal + Clone> RequestArea<H> {
-    /// Room for a header and a response of these lengths, and for a table of so many entries, per descriptor; 0 for none.
-    pub(super) fn new(
-        hal: &H,
-        size: QueueSize,
-        header: usize,
-        response: usize,
-        table: u16,
-    ) -> Result<Self, Error> {
-        let table = usize::from(table).saturating_mul(ENTRY);
-        Ok(Self {
-            headers: Places::new(hal, size, header, Direction::ToDevice)?,
-            responses: Places::new(hal, size, response, Direction::FromDevice)?,
-            tables: Places::new(hal, size, table, Direction::ToDevice)?,
-        })
+    /// Makes room for a header, a response and a table for each descriptor, of the lengths that were declared. Once.
+    pub(super) fn allocate(&mut self, hal: &H, setup: &Setup) -> Result<(), Error> {
+        let size = setup.size;
+        let table = usize::from(setup.table_entries()).saturating_mul(ENTRY);
+        self.headers = Places::new(hal, size, setup.header_room, Direction::ToDevice)?;
+        self.responses = Places::new(hal, size, setup.response_room, Direction::FromDevice)?;
+        self.tables = Places::new(hal, size, table, Direction::ToDevice)?;
+        Ok(())
     }
 }
 
 impl<H: Hal> RequestArea<H> {
+    /// No room for anything.
+    pub(super) const EMPTY: Self = Self { headers: None, responses: None, tables: None };
+
     /// Says that the memory will never be freed.
     pub(super) fn report_leak(&self) {
         for places in [&self.headers, &self.responses, &self.tables].into_iter().flatten() {

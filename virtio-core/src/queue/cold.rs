@@ -56,15 +56,24 @@ impl<H: Hal> fmt::Debug for ColdBox<H> {
 }
 
 impl<H: Hal> ColdBox<H> {
-    /// Puts the value into its place: what `Slots::new` answered together with the pages.
-    pub(super) fn new(place: Place, cold: Cold<H>) -> Self {
-        let place = place.0.cast();
+    /// A `Cold` without any memory but the pages it lies in: what `Slots::new` has allocated. The rest is allocated when it
+    /// is there, and never moved.
+    pub(super) fn new(place: Place, pages: Private<H>, index: QueueIndex) -> Self {
+        let place = place.0.cast::<Cold<H>>();
+        let cold = Cold {
+            area: RequestArea::EMPTY,
+            regions: [const { None }; 3],
+            index,
+            doorbell: None,
+            closed: None,
+            pages,
+        };
         // SAFETY: Place Free: aligned, with room for a `Cold`, and used by nobody else; `place` is consumed.
         unsafe { place.write(cold) };
         Self { place }
     }
 
-    /// Where the memory came from.
+    /// Where the memory came from: nothing before there is any.
     pub(super) fn hal(&self) -> Option<&H> {
         self.regions.iter().flatten().next().map(Region::hal)
     }

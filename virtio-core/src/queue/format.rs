@@ -74,6 +74,14 @@ pub(super) trait Format {
     /// Asks for no interrupts.
     fn disable_interrupts<H: Hal>(&mut self, hal: &H, counts: &Counts);
 
+    /// Reads the ring's index, if there is one: afterwards all is known that was used before.
+    fn look<H: Hal>(
+        &mut self,
+        hal: &H,
+        counts: &Counts,
+        queue: impl FnOnce() -> QueueIndex,
+    ) -> Result<(), Misbehaved>;
+
     /// The next used buffer, if there is one; where the ring has an index, it is read again only for a `look`. `queue` is for
     /// the error.
     fn next_used<H: Hal>(

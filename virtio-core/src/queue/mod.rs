@@ -212,6 +212,18 @@
 //! }
 //! ```
 //!
+//! Keeping a device's rings by the port of another:
+//!
+//! ```compile_fail,E0505
+//! use virtio_core::{device::Device, Hal, Transport};
+//! fn no<T: Transport, H: Hal + Clone>(mut a: Device<T, H>, mut b: Device<T, H>) {
+//!     let (mut one, mut two) = (a.port::<()>(0).unwrap(), b.port::<()>(0).unwrap());
+//!     core::mem::swap(&mut one, &mut two);
+//!     drop(b);
+//!     one.kick();
+//! }
+//! ```
+//!
 //! Ignoring what enabling interrupts has to say:
 //!
 //! ```compile_fail

@@ -70,7 +70,7 @@ impl<'d, P: Lend, T: Transport + ?Sized, H: Hal> Port<'d, P, T, H> {
     /// # Errors
     /// [`Misuse`](crate::Misuse) if it cannot fit now or ever, [`Error::Platform`] if sharing fails,
     /// [`Error::Misbehaved`] if the queue is broken. The payload comes back.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn add(&mut self, request: Request<'_, P>) -> Result<Token, Rejected<P>> {
         self.add_with(request, None)
     }
@@ -92,7 +92,7 @@ impl<'d, P: Lend, T: Transport + ?Sized, H: Hal> Port<'d, P, T, H> {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn add_with(&mut self, request: Request<'_, P>, entries: Option<Entries>) -> Result<Token, Rejected<P>> {
         let Request { header, payload, response } = request;
         match self.typed.add(self.hal, header, entries, payload, response) {
@@ -146,13 +146,13 @@ impl<'d, P: Lend, T: Transport + ?Sized, H: Hal> Port<'d, P, T, H> {
     /// As for [`Port::poll`]; what was taken before was given to `each`.
     #[inline]
     pub fn drain(&mut self, budget: usize, mut each: impl FnMut(Done<'_, P, H>)) -> Result<usize, Error> {
+        self.typed.queue.look(self.hal)?;
         if !self.typed.queue.plain {
             return self.drain_slowly(budget, each);
         }
         let mut taken = 0_usize;
         while taken < budget {
-            // The first look at the ring is the only one.
-            let (slot, settled) = match self.typed.queue.take_next(self.hal, taken == 0) {
+            let (slot, settled) = match self.typed.queue.take_next(self.hal, false) {
                 Next::Taken(slot, settled) => (slot, settled),
                 Next::Nothing => break,
                 Next::Special(slot, len) => match self.typed.queue.settle_special(self.hal, slot, len) {
@@ -170,7 +170,7 @@ impl<'d, P: Lend, T: Transport + ?Sized, H: Hal> Port<'d, P, T, H> {
     #[cold]
     fn drain_slowly(&mut self, budget: usize, mut each: impl FnMut(Done<'_, P, H>)) -> Result<usize, Error> {
         let mut taken = 0_usize;
-        while taken < budget && (taken == 0 || self.typed.queue.has_seen_more()) {
+        while taken < budget && self.typed.queue.has_seen_more() {
             let Some((slot, settled)) = self.typed.queue.poll(self.hal)? else { break };
             taken = taken.wrapping_add(1);
             each(self.done(slot, settled));

@@ -8,9 +8,9 @@ use super::area::RequestArea;
 use super::build::MOST_BYTES;
 use super::format::{Counts, Entry, Format, INDIRECT, NEXT, WRITE};
 use super::slots::{Head, Marks, Parked, Slot, Slots};
-use crate::{Hal, HalError};
 use crate::dma::{Lend, SharedPart, Stretch, share_whole};
 use crate::hal::Direction;
+use crate::{Hal, HalError};
 
 /// A request that is being built, of `expected` segments, all of them in the ring or all of them in its table.
 pub(super) struct Quick<'q, R: Format, H: Hal, const TABLE: bool> {
@@ -34,7 +34,7 @@ pub(super) struct Quick<'q, R: Format, H: Hal, const TABLE: bool> {
 impl<'q, R: Format, H: Hal, const TABLE: bool> Quick<'q, R, H, TABLE> {
     /// Starts a request whose head is the next free descriptor. `expected` descriptors are free, or the table has so many
     /// entries.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn new(
         ring: &'q mut R,
         slots: &'q mut Slots,
@@ -63,7 +63,7 @@ impl<'q, R: Format, H: Hal, const TABLE: bool> Quick<'q, R, H, TABLE> {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn push(&mut self, part: &SharedPart, len: u32) {
         let writes = part.direction.device_writes();
         let at = self.count;
@@ -93,7 +93,7 @@ impl<'q, R: Format, H: Hal, const TABLE: bool> Quick<'q, R, H, TABLE> {
     }
 
     /// Appends a header, copied to its place.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn push_header(&mut self, header: &[u8]) -> bool {
         if header.is_empty() {
             return true;
@@ -105,7 +105,7 @@ impl<'q, R: Format, H: Hal, const TABLE: bool> Quick<'q, R, H, TABLE> {
     }
 
     /// Appends the place for a response.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn push_response(&mut self, len: usize) -> bool {
         if len == 0 {
             return true;
@@ -119,7 +119,7 @@ impl<'q, R: Format, H: Hal, const TABLE: bool> Quick<'q, R, H, TABLE> {
     }
 
     /// Appends memory of the driver's own.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn push_own(&mut self, part: &SharedPart) -> bool {
         match u32::try_from(part.segment.len) {
             Ok(len) => {
@@ -131,7 +131,7 @@ impl<'q, R: Format, H: Hal, const TABLE: bool> Quick<'q, R, H, TABLE> {
     }
 
     /// Shares the first `count` buffers of the parked payload that go in `direction`, and appends them.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn push_payload<P: Lend>(
         &mut self,
         parked: &Parked<P>,
@@ -151,7 +151,7 @@ impl<'q, R: Format, H: Hal, const TABLE: bool> Quick<'q, R, H, TABLE> {
 
     /// # Safety
     /// As for `Builder::push_stretch`.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     unsafe fn push_stretch(&mut self, stretch: Stretch, direction: Direction) -> bool {
         let Ok(len) = u32::try_from(stretch.memory.len()) else { return false };
         // SAFETY: passed on; what `push` takes is ended with the request.
@@ -169,13 +169,13 @@ impl<'q, R: Format, H: Hal, const TABLE: bool> Quick<'q, R, H, TABLE> {
     }
 
     /// Whether all that was expected is there, and no more than a chain may hold.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn is_complete(&self) -> bool {
         self.count == self.expected && self.count != 0 && self.bytes <= MOST_BYTES
     }
 
     /// The chain is complete: it will be shown with the next publication.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn finish(mut self, entries: u64, counts: &mut Counts) -> Slot {
         let id = self.id;
         let mut taken = self.count;
@@ -207,7 +207,7 @@ impl<'q, R: Format, H: Hal, const TABLE: bool> Quick<'q, R, H, TABLE> {
 
     /// Ends the segments. The payload stays parked.
     // Field by field: a reference to the whole would keep it out of registers on the way that counts.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn give_up(&mut self) {
         let (taken, in_table) = if TABLE { (0, self.count) } else { (self.count, 0) };
         let head = Head { taken, last: self.last, in_table, marks: self.marks | Marks::PARKED, ..Head::FREE };
@@ -216,7 +216,7 @@ impl<'q, R: Format, H: Hal, const TABLE: bool> Quick<'q, R, H, TABLE> {
 
     /// Gives the attempt up; the payload stays parked. Answers the error, if there was one: otherwise it can be done in the
     /// other way.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn abandon(mut self) -> Option<HalError> {
         self.give_up();
         let error = self.error;
@@ -237,7 +237,7 @@ fn end<R: Format, H: Hal>(ring: &mut R, slots: &mut Slots, hal: &H, id: Slot, he
 
 impl<R: Format, H: Hal, const TABLE: bool> Drop for Quick<'_, R, H, TABLE> {
     /// Reached by a panic of the Hal only.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn drop(&mut self) {
         self.give_up();
         // SAFETY: Given Up Whole: the device was never told of it, and its segments have just ended.

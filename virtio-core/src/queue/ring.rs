@@ -4,10 +4,11 @@ use super::format::{Counts, Format, UsedEntry};
 #[cfg(feature = "packed")]
 use super::packed::PackedRing;
 use super::split::{Regions, SplitRing};
+use super::virtqueue::Setup;
 use crate::abi::features::Features;
 use crate::regs::BarrierClass;
 use crate::transport::Rings;
-use crate::{DeviceAddr, Error, Hal, Misbehaved, QueueIndex, QueueSize};
+use crate::{DeviceAddr, Error, Hal, Misbehaved, QueueIndex};
 
 /// The ring of one queue.
 #[derive(Debug)]
@@ -30,22 +31,20 @@ macro_rules! on {
 pub(super) use on;
 
 impl Ring {
-    /// Allocates the ring that goes with the negotiated features.
+    /// Allocates the ring that goes with the negotiated features, and leaves its memory in `regions`.
     pub(super) fn new<H: Hal + Clone>(
         hal: &H,
-        size: QueueSize,
-        legacy: bool,
-        features: Features,
-    ) -> Result<(Self, Regions<H>), Error> {
+        regions: &mut Regions<H>,
+        setup: &Setup,
+    ) -> Result<Self, Error> {
+        let &Setup { size, legacy, features, .. } = setup;
         let class = BarrierClass::for_features(features);
         let event_idx = features.contains(Features::EVENT_IDX);
         #[cfg(feature = "packed")]
         if features.contains(Features::RING_PACKED) {
-            let (ring, regions) = PackedRing::new(hal, size, event_idx, class)?;
-            return Ok((Self::Packed(ring), regions));
+            return PackedRing::new(hal, regions, size, event_idx, class).map(Self::Packed);
         }
-        let (ring, regions) = SplitRing::new(hal, size, legacy, event_idx, class)?;
-        Ok((Self::Split(ring), regions))
+        SplitRing::new(hal, regions, size, legacy, event_idx, class).map(Self::Split)
     }
 
     pub(super) fn addresses<H: Hal>(&self, regions: &Regions<H>) -> Rings {
@@ -81,7 +80,7 @@ impl Ring {
         on!(self, ring => ring.disable_interrupts(hal, counts));
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn next_used<H: Hal>(
         &mut self,
         hal: &H,

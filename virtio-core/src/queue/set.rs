@@ -5,7 +5,7 @@
 
 use core::ptr::NonNull;
 
-use super::Queue;
+use super::{Queue, Setup};
 use crate::dma::{Private, Stopped};
 use crate::{Error, Hal, Misuse, QueueIndex};
 
@@ -45,17 +45,24 @@ impl<H: Hal> QueueSet<H> {
         self.armed = true;
     }
 
-    /// Appends a queue.
-    pub(crate) fn push(&mut self, queue: Queue<H>) -> Result<(), Error> {
+    /// Builds one more queue, in its place.
+    pub(crate) fn add(&mut self, hal: &H, setup: &Setup) -> Result<&mut Queue<H>, Error>
+    where
+        H: Clone,
+    {
         let Some(pages) = self.pages.as_ref().filter(|_| self.len < self.room) else {
             return Err(Misuse::NoSuchQueue.into());
         };
         // SAFETY: `len < room`, and the pages have room for that many.
-        let place = unsafe { pages.ptr().cast::<Queue<H>>().add(self.len) };
-        // SAFETY: in bounds, aligned, and not yet in use.
-        unsafe { place.write(queue) };
+        let mut place = unsafe { pages.ptr().cast::<Queue<H>>().add(self.len) };
+        match Queue::new(hal, setup) {
+            // SAFETY: in bounds, aligned, and not yet in use.
+            Ok(queue) => unsafe { place.write(queue) },
+            Err(error) => return Err(error),
+        }
         self.len = self.len.saturating_add(1);
-        Ok(())
+        // SAFETY: Set In Place, borrowed with `self`.
+        Ok(unsafe { place.as_mut() })
     }
 
     pub(crate) fn all(&mut self) -> &mut [Queue<H>] {

@@ -4,7 +4,7 @@
 //! walked here, never in shared memory (I-SHADOW).
 //!
 //! **Slots In Place**: the private pages hold `size` records of each kind and `size` payload places of `kind`'s layout,
-//! at the offsets computed in `new`; all are initialised for as long as the value lives.
+//! at the offsets of `Offsets`; all are initialised for as long as the value lives.
 //!
 //! **Slot In Range**: a [`Slot`] is less than the size of the queue that made it, and never leaves that queue: it is made by
 //! `Slots::slot`, which checks, or read from the private links, which hold nothing else.
@@ -12,14 +12,16 @@
 //! **Parked Once**: `PARKED` is set in head *i* exactly while payload place *i* holds a live value of `kind`'s type.
 #![expect(unsafe_code, reason = "keeps records and payloads in private pages")]
 
-use core::alloc::Layout;
+use core::alloc::{Layout, LayoutError};
 use core::fmt;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
 use super::asynchronous::Seat;
-use super::cold::{Cold, Place};
+use super::cold::{Cold, ColdBox, Place};
 use super::kind::PayloadKind;
+use super::virtqueue::Setup;
+use crate::abi::features::Features;
 use crate::dma::{Lend, Private, Record, Stretch};
 use crate::hal::Direction;
 use crate::{Error, Hal, Misuse, QueueSize};
@@ -184,48 +186,70 @@ impl fmt::Debug for Slots {
     }
 }
 
-impl Slots {
-    /// Allocates records for `size` descriptors and for `table_room` entries of an indirect table each. Answers the pages
-    /// as well, and a place for the queue's cold half in them.
-    pub(super) fn new<H: Hal>(
-        hal: H,
-        size: QueueSize,
-        table_room: u16,
-        kind: PayloadKind,
-        in_order: bool,
-    ) -> Result<(Self, Private<H>, Place), Error> {
-        let n = size.as_usize();
-        let stride = kind.layout().pad_to_align().size();
-        let parts = n.saturating_mul(usize::from(table_room).saturating_add(1));
-        let place = || {
-            let heads = Layout::array::<Head>(n)?.extend(Layout::array::<u64>(n)?)?.0;
-            let (layout, records) = heads.extend(Layout::array::<Record>(parts)?)?;
-            let (layout, seats) = layout.extend(Layout::array::<Seat>(n)?)?;
-            let payloads = Layout::from_size_align(stride.saturating_mul(n), kind.layout().align())?;
-            let (layout, payloads) = layout.extend(payloads)?;
-            let (layout, links) = layout.extend(Layout::array::<Slot>(n)?)?;
-            let (layout, cold) = layout.extend(Layout::new::<Cold<H>>())?;
-            Ok::<_, core::alloc::LayoutError>((layout, records, seats, payloads, links, cold))
+/// Where the parts lie in the pages, heads and attachments' numbers first.
+struct Offsets {
+    total: usize,
+    /// How many records of segments there are.
+    parts: usize,
+    records: usize,
+    seats: usize,
+    payloads: usize,
+    links: usize,
+    cold: usize,
+}
+
+impl Offsets {
+    /// `None` if that is too much to count, or too strictly aligned for pages.
+    fn of<H: Hal>(setup: &Setup) -> Option<Self> {
+        let n = setup.size.as_usize();
+        let parts = n.saturating_mul(usize::from(setup.table_entries()).saturating_add(1));
+        let payload = setup.payload.layout().pad_to_align();
+        let mut layout = Layout::array::<Head>(n).ok()?;
+        let mut place = |part: Result<Layout, LayoutError>| {
+            let (longer, offset) = layout.extend(part.ok()?).ok()?;
+            layout = longer;
+            Some(offset)
         };
-        let (layout, records, seats, payloads, links, cold) = place().map_err(|_| Misuse::BadLength)?;
-        if layout.align() > 4096 {
-            return Err(Misuse::BadLength.into());
-        }
-        let pages = Private::new(hal, layout.size())?;
+        // Behind the heads, without a gap.
+        place(Layout::array::<u64>(n))?;
+        let records = place(Layout::array::<Record>(parts))?;
+        let seats = place(Layout::array::<Seat>(n))?;
+        let payloads = place(Layout::from_size_align(payload.size().saturating_mul(n), payload.align()))?;
+        let links = place(Layout::array::<Slot>(n))?;
+        let cold = place(Ok(Layout::new::<Cold<H>>()))?;
+        (layout.align() <= 4096).then_some(Self {
+            total: layout.size(),
+            parts,
+            records,
+            seats,
+            payloads,
+            links,
+            cold,
+        })
+    }
+}
+
+impl Slots {
+    /// Allocates the records, and the cold half, which lies in the same pages.
+    pub(super) fn new<H: Hal + Clone>(hal: &H, setup: &Setup) -> Result<(Self, ColdBox<H>), Error> {
+        let &Setup { size, payload: kind, .. } = setup;
+        let Some(offsets) = Offsets::of::<H>(setup) else { return Err(Misuse::BadLength.into()) };
+        let pages = Private::new(hal.clone(), offsets.total)?;
         let base = pages.ptr();
+        let in_order = setup.features.contains(Features::IN_ORDER);
         let mut slots = Self {
             heads: base.cast(),
             // SAFETY: the layout has this offset inside the pages.
-            records: unsafe { base.add(records) }.cast(),
+            records: unsafe { base.add(offsets.records) }.cast(),
             // SAFETY: likewise.
-            seats: unsafe { base.add(seats) }.cast(),
+            seats: unsafe { base.add(offsets.seats) }.cast(),
             // SAFETY: likewise.
-            payloads: unsafe { base.add(payloads) },
+            payloads: unsafe { base.add(offsets.payloads) },
             // SAFETY: likewise.
-            links: unsafe { base.add(links) }.cast(),
+            links: unsafe { base.add(offsets.links) }.cast(),
             kind,
             size,
-            table_room,
+            table_room: setup.table_entries(),
             free_first: Slot(0),
             oldest: Slot(0),
             in_flight_first: Slot(0),
@@ -233,22 +257,27 @@ impl Slots {
             free_count: 0,
             always: if in_order { Marks::IN_ORDER } else { Marks::empty() },
         };
-        for at in 0..n {
-            // SAFETY: `at < n`, the array's length.
-            let seat = unsafe { slots.seats.add(at) };
+        slots.initialise(offsets.parts);
+        // SAFETY: the layout has this offset inside the pages.
+        let cold = unsafe { base.add(offsets.cold) };
+        Ok((slots, ColdBox::new(Place(cold), pages, setup.index)))
+    }
+
+    /// Writes every seat and record for the first time. `parts` is how many records of segments there are.
+    fn initialise(&mut self, parts: usize) {
+        for at in 0..self.size.as_usize() {
+            // SAFETY: `at < size`, the array's length.
+            let seat = unsafe { self.seats.add(at) };
             // SAFETY: in bounds; initialises the place.
             unsafe { seat.write(Seat::EMPTY) };
         }
         for at in 0..parts {
             // SAFETY: `at < parts`, the array's length.
-            let part = unsafe { slots.records.add(at) };
+            let part = unsafe { self.records.add(at) };
             // SAFETY: in bounds; initialises the record.
             unsafe { part.write(Record::NOTHING) };
         }
-        slots.clear();
-        // SAFETY: the layout has this offset inside the pages.
-        let cold = unsafe { base.add(cold) };
-        Ok((slots, pages, Place(cold)))
+        self.clear();
     }
 
     /// Makes every record free, the descriptors linked in order and in a circle, as `IN_ORDER` wants them. Only when no

@@ -62,7 +62,7 @@ impl<H: Hal> Queue<H> {
     /// The next used request of a plain queue; without a `look` at the ring's index, if there is one, only of those that the
     /// last look has shown.
     // Into the caller, where it melts into his loop.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn take_next(&mut self, hal: &H, look: bool) -> Next {
         let Self { ring, slots, counts, cold, .. } = self;
         let id = on!(ring, ring => {
@@ -126,6 +126,15 @@ impl<H: Hal> Queue<H> {
     /// Whether used requests are taken as they come.
     fn set_plain(&mut self) {
         self.plain = self.open && !self.in_order && self.used_first == NONE;
+    }
+
+    /// Looks at the ring's index, so that all that was used before can be taken without another look.
+    #[inline]
+    pub(super) fn look(&mut self, hal: &H) -> Result<(), Error> {
+        self.check()?;
+        let Self { ring, counts, cold, .. } = self;
+        let looked = on!(ring, ring => ring.look(hal, counts, || cold.index));
+        looked.map_err(|why| self.fail(why))
     }
 
     /// Whether there may be more to take without another look at the ring's index.

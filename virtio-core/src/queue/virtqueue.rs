@@ -5,8 +5,7 @@
 
 use core::fmt;
 
-use super::area::RequestArea;
-use super::cold::{Closed, Cold, ColdBox};
+use super::cold::{Closed, ColdBox};
 use super::format::Counts;
 use super::kind::PayloadKind;
 use super::ring::Ring;
@@ -33,6 +32,15 @@ pub(crate) struct Setup {
     pub(crate) payload: PayloadKind,
     pub(crate) legacy: bool,
     pub(crate) features: Features,
+}
+
+impl Setup {
+    /// Entries of an indirect table, as far as they are of use: a chain may not be longer than the queue, tables included
+    /// (VIRTIO 1.4 §2.7.5.3.1).
+    pub(super) fn table_entries(&self) -> u16 {
+        let indirect = self.features.contains(Features::INDIRECT_DESC);
+        if indirect { self.table_room.min(self.size.get()) } else { 0 }
+    }
 }
 
 /// Names a request: its head, and a serial number that tells it from earlier requests with the same head.
@@ -82,32 +90,32 @@ impl<H: Hal> fmt::Debug for Queue<H> {
 
 impl<H: Hal + Clone> Queue<H> {
     pub(crate) fn new(hal: &H, setup: &Setup) -> Result<Self, Error> {
-        let &Setup { index, size, header_room, response_room, features, .. } = setup;
-        let indirect = features.contains(Features::INDIRECT_DESC);
-        // A chain may not be longer than the queue, tables included (VIRTIO 1.4 §2.7.5.3.1).
-        let table_room = if indirect { setup.table_room.min(size.get()) } else { 0 };
-        let in_order = features.contains(Features::IN_ORDER);
-        let (ring, regions) = Ring::new(hal, size, setup.legacy, features)?;
-        let area = RequestArea::new(hal, size, header_room, response_room, table_room)?;
-        let (slots, pages, place) = Slots::new(hal.clone(), size, table_room, setup.payload, in_order)?;
-        let cold = ColdBox::new(place, Cold { area, regions, index, doorbell: None, closed: None, pages });
-        let mut queue = Self {
+        let (slots, mut cold) = Slots::new(hal, setup)?;
+        cold.area.allocate(hal, setup)?;
+        Self::assemble(hal, setup, slots, cold)
+    }
+
+    /// The second half of `new`, apart from the first so that neither takes much of a small stack.
+    fn assemble(hal: &H, setup: &Setup, slots: Slots, mut cold: ColdBox<H>) -> Result<Self, Error> {
+        let mut ring = Ring::new(hal, &mut cold.regions, setup)?;
+        let counts = Counts::default();
+        ring.disable_interrupts(hal, &counts);
+        let in_order = setup.features.contains(Features::IN_ORDER);
+        Ok(Self {
             ring,
             slots,
-            counts: Counts::default(),
+            counts,
             base: 0,
             used_first: NONE,
             used_last: NONE,
             run_last: NONE,
             run_len: 0,
             in_order,
-            notification_data: features.contains(Features::NOTIFICATION_DATA),
+            notification_data: setup.features.contains(Features::NOTIFICATION_DATA),
             open: true,
             plain: !in_order,
             cold,
-        };
-        queue.disable_interrupts(hal);
-        Ok(queue)
+        })
     }
 }
 

@@ -245,8 +245,7 @@ fn a_place_in_line_that_is_forgotten_is_never_touched_wrongly() {
             // It waits for ever, and nobody gets by.
             let refused = port.start(counted(&Arc::new(())), &mut []).unwrap_err();
             assert_eq!((refused.error, port.free()), (Misuse::QueueFull.into(), 8));
-            let behind =
-                Task::waiting(async { port.send(counted(&Arc::new(())), &mut []).await.is_ok() });
+            let behind = Task::waiting(async { port.send(counted(&Arc::new(())), &mut []).await.is_ok() });
             drop(behind);
             drop(port.into_port());
         });

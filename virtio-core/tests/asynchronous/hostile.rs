@@ -117,6 +117,10 @@ fn a_device_that_says_there_is_more_and_takes_it_back_gets_another_look_later() 
         assert_eq!(between.barriers.load(Ordering::SeqCst), 4);
         assert_eq!(task.woken(), 1);
     }
+    // Likewise on behalf of others.
+    between.barriers.store(0, Ordering::SeqCst);
+    port.service();
+    assert_eq!((between.barriers.load(Ordering::SeqCst), task.woken()), (4, 1));
     *between.act.lock().unwrap() = None;
     assert!(task.poll().is_none());
     assert_eq!(task.woken(), 0);

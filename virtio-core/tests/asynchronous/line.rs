@@ -5,7 +5,7 @@ use std::sync::Arc;
 use virtio_core::dma::{Readable, Writable};
 use virtio_core::queue::{AsyncPort, Bell, Request};
 use virtio_core::{Error, Misuse};
-use virtio_testkit::{FakeTransport, TestHal};
+use virtio_testkit::{Call, FakeTransport, TestHal};
 
 use crate::cancelled::{Counted, counted};
 use crate::common::{Bytes, Room, device, hold, up};
@@ -56,6 +56,10 @@ fn a_big_request_gets_all_it_needs_at_once_and_nobody_overtakes_it() {
         assert_eq!(device.held(0), 2 - n);
         if n < 2 {
             assert!(large.poll().is_none());
+            // It has tried, and does not before more is free.
+            let tried = hal.calls(Call::Share);
+            assert!(large.poll().is_none());
+            assert_eq!(hal.calls(Call::Share), tried);
         }
     }
     assert_eq!(port.free(), 4);

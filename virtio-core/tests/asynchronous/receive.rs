@@ -81,3 +81,44 @@ fn requests_that_nobody_takes_do_not_keep_the_bell_from_being_listened_to() {
     bell.ring();
     assert_eq!((named.woken(), named.poll()), (1, Some(true)));
 }
+
+#[test]
+fn what_a_future_will_ask_for_is_not_for_whoever_asks_for_the_next() {
+    let hal = TestHal::new();
+    let device = device(4, hold).build(&hal);
+    let mut live = up::<Room>(&device, &hal, 4).unwrap();
+    let bell = Bell::new();
+    let port = AsyncPort::new(live.port::<Room>(0).unwrap(), &bell).unwrap();
+    for _ in 0..2 {
+        // Used before it was polled for the first time.
+        let named = port.start(room(), &mut []).unwrap();
+        let token = port.post(room()).unwrap();
+        assert!(port.kick());
+        device.complete(0, 0, &[1]);
+        let mut next = Task::waiting(async { port.next(&mut []).await.unwrap().token });
+        device.complete(0, 0, &[1]);
+        port.service();
+        assert_eq!((next.woken(), next.poll()), (1, Some(token)));
+        let mut named = Task::new(named);
+        assert!(named.poll().unwrap().is_ok());
+        assert_eq!(port.free(), 4);
+    }
+}
+
+#[test]
+fn one_that_waits_for_the_next_hands_the_bell_over_to_another() {
+    let hal = TestHal::new();
+    let device = device(4, hold).build(&hal);
+    let mut live = up::<Room>(&device, &hal, 4).unwrap();
+    let bell = Bell::new();
+    let port = AsyncPort::new(live.port::<Room>(0).unwrap(), &bell).unwrap();
+    port.post(room()).unwrap();
+    let next = || async { port.next(&mut []).await.is_ok() };
+    let (mut stays, mut leaves) = (Task::waiting(next()), Task::waiting(next()));
+    leaves.cancel();
+    let interrupts = device.interrupts();
+    device.complete(0, 0, &[1]);
+    assert_eq!(device.interrupts(), interrupts + 1);
+    bell.ring();
+    assert_eq!((stays.woken(), stays.poll()), (1, Some(true)));
+}

@@ -34,7 +34,7 @@ const USAGE: &str =
     "usage: stress [--requests N]    so many requests for each line of the table; 2000000 if not said";
 const REQUESTS: u64 = 2_000_000;
 /// A contestant that is expected to lose has shown it after so many.
-const ENOUGH: u64 = 20_000_000;
+const ENOUGH: u64 = 1_000_000;
 
 /// Whether a loss is an error.
 #[derive(Clone, Copy, PartialEq, Eq)]

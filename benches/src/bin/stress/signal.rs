@@ -26,8 +26,8 @@ impl Patience {
     /// Between two looks.
     #[inline(always)]
     pub fn pause(&mut self) {
-        self.0 += 1;
-        if self.0 % 4096 == 0 {
+        self.0 = self.0.wrapping_add(1);
+        if self.0.is_multiple_of(1024) {
             yield_now();
         }
         std::hint::spin_loop();

@@ -1,14 +1,23 @@
 //! The scenarios of `virtio-core/tests/scenarios` against rust-vmm's `virtio-queue`: a device side that others wrote, and that
 //! runs under Firecracker and Cloud Hypervisor.
+#![allow(
+    dead_code,
+    clippy::manual_is_multiple_of,
+    clippy::result_large_err,
+    reason = "scenarios keep Rust 1.85, and know more of a device than this one has"
+)]
 
 #[path = "../../../../virtio-core/tests/scenarios/counted.rs"]
 mod counted;
 mod device;
 #[path = "../../../../virtio-core/tests/scenarios/layers.rs"]
 mod layers;
+#[path = "../../../../virtio-core/tests/model/machine.rs"]
+mod machine;
 #[path = "../../../../virtio-core/tests/scenarios/matrix.rs"]
 mod matrix;
 mod memory;
+mod model;
 #[path = "../../../../virtio-core/tests/scenarios/notify.rs"]
 mod notify;
 #[path = "../../../../virtio-core/tests/scenarios/random.rs"]

@@ -25,7 +25,7 @@ use crate::queue::slots::Slot;
 use crate::queue::split::Regions;
 use crate::regs::BarrierClass;
 use crate::transport::Rings;
-use crate::{DeviceAddr, Error, Hal, Misbehaved, Misuse, QueueIndex, QueueSize};
+use crate::{DeviceAddr, Error, Hal, Misbehaved, QueueIndex, QueueSize};
 
 /// 16-bit cells in a descriptor, and which of them holds what.
 const CELLS: usize = 8;
@@ -65,20 +65,19 @@ unsafe impl Send for PackedRing {}
 unsafe impl Sync for PackedRing {}
 
 impl PackedRing {
-    /// Allocates a zeroed ring.
+    /// Allocates a zeroed ring, and leaves its memory in `regions`, which the queue owns.
     pub(in crate::queue) fn new<H: Hal + Clone>(
         hal: &H,
+        regions: &mut Regions<H>,
         size: QueueSize,
         event_idx: bool,
         class: BarrierClass,
-    ) -> Result<(Self, Regions<H>), Error> {
-        let regions = [
-            Some(Region::new(hal.clone(), ring_len(size), Direction::Both)?),
-            Some(Region::new(hal.clone(), EVENT_LEN, Direction::ToDevice)?),
-            Some(Region::new(hal.clone(), EVENT_LEN, Direction::FromDevice)?),
-        ];
-        let [Some(ring), Some(driver), Some(device)] = &regions else { return Err(Misuse::BadLength.into()) };
-        let ring = Self {
+    ) -> Result<Self, Error> {
+        let [ring, driver, device] = regions;
+        let ring = Region::new_in(ring, hal, ring_len(size), Direction::Both)?;
+        let driver = Region::new_in(driver, hal, EVENT_LEN, Direction::ToDevice)?;
+        let device = Region::new_in(device, hal, EVENT_LEN, Direction::FromDevice)?;
+        Ok(Self {
             ring: ring.ptr().cast(),
             // SAFETY: the region has `EVENT_LEN` bytes, which this offset is inside of.
             driver_event: unsafe { driver.ptr().add(EVENT_OFFSET) }.cast(),
@@ -95,8 +94,7 @@ impl PackedRing {
             size,
             class,
             event_idx,
-        };
-        Ok((ring, regions))
+        })
     }
 
     /// Where the parts lie, as the device sees them.
@@ -251,7 +249,16 @@ impl Format for PackedRing {
         protocol::disable_interrupts(&self.fields(hal));
     }
 
-    #[inline(always)]
+    fn look<H: Hal>(
+        &mut self,
+        _hal: &H,
+        _counts: &Counts,
+        _queue: impl FnOnce() -> QueueIndex,
+    ) -> Result<(), Misbehaved> {
+        Ok(())
+    }
+
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn next_used<H: Hal>(
         &mut self,
         hal: &H,

@@ -55,28 +55,30 @@ unsafe impl Sync for SplitRing {}
 pub(in crate::queue) type Regions<H> = [Option<Region<H>>; 3];
 
 impl SplitRing {
-    /// Allocates zeroed rings.
+    /// Allocates zeroed rings, and leaves their memory in `regions`, which the queue owns.
     pub(in crate::queue) fn new<H: Hal + Clone>(
         hal: &H,
+        regions: &mut Regions<H>,
         size: QueueSize,
         legacy: bool,
         event_idx: bool,
         class: BarrierClass,
-    ) -> Result<(Self, Regions<H>), Error> {
+    ) -> Result<Self, Error> {
         let layout = SplitLayout::new(size, legacy);
-        let regions = if legacy {
-            [Some(Region::new(hal.clone(), layout.device_len, Direction::Both)?), None, None]
+        let [driver, device, _] = regions;
+        let (driver, used) = if legacy {
+            let all = Region::new_in(driver, hal, layout.device_len, Direction::Both)?;
+            (all, all)
         } else {
-            let driver = Region::new(hal.clone(), layout.driver_len, Direction::ToDevice)?;
-            [Some(driver), Some(Region::new(hal.clone(), layout.device_len, Direction::FromDevice)?), None]
+            let driver = Region::new_in(driver, hal, layout.driver_len, Direction::ToDevice)?;
+            (driver, Region::new_in(device, hal, layout.device_len, Direction::FromDevice)?)
         };
-        let [Some(driver), device, _] = &regions else { return Err(crate::Misuse::BadLength.into()) };
-        let ring = Self {
+        Ok(Self {
             table: driver.ptr().cast(),
             // SAFETY: the region has `driver_len` bytes at least, which this offset is inside of.
             avail: unsafe { driver.ptr().add(layout.avail) }.cast(),
             // SAFETY: the region has `device_len` bytes, which this offset is inside of.
-            used: unsafe { device.as_ref().unwrap_or(driver).ptr().add(layout.used) }.cast(),
+            used: unsafe { used.ptr().add(layout.used) }.cast(),
             device: driver.device(),
             notified: 0,
             seen: 0,
@@ -85,8 +87,7 @@ impl SplitRing {
             class,
             event_idx,
             legacy,
-        };
-        Ok((ring, regions))
+        })
     }
 
     /// Where the parts lie, as the device sees them.
@@ -160,23 +161,6 @@ impl SplitRing {
         }
     }
 
-    /// Asks the ring how many requests are used. No more can be than were shown.
-    fn look<H: Hal>(
-        &mut self,
-        hal: &H,
-        counts: &Counts,
-        queue: impl FnOnce() -> QueueIndex,
-    ) -> Result<(), Misbehaved> {
-        let advance = self.fields(hal).used_index().wrapping_sub(index(counts.completed));
-        let in_flight = counts.shown.wrapping_sub(counts.completed);
-        if u64::from(advance) > in_flight {
-            let in_flight = u16::try_from(in_flight).unwrap_or(u16::MAX);
-            return Err(Misbehaved::UsedIndexJump { queue: queue(), advance, in_flight });
-        }
-        self.seen = counts.completed.wrapping_add(u64::from(advance));
-        Ok(())
-    }
-
     /// Where the device sees the descriptors.
     pub(in crate::queue) const fn device(&self) -> DeviceAddr {
         self.device
@@ -243,7 +227,25 @@ impl Format for SplitRing {
         protocol::disable_interrupts(&self.fields(hal), self.event_idx, index(counts.completed));
     }
 
-    #[inline(always)]
+    /// No more can be used than were shown.
+    #[inline]
+    fn look<H: Hal>(
+        &mut self,
+        hal: &H,
+        counts: &Counts,
+        queue: impl FnOnce() -> QueueIndex,
+    ) -> Result<(), Misbehaved> {
+        let advance = self.fields(hal).used_index().wrapping_sub(index(counts.completed));
+        let in_flight = counts.shown.wrapping_sub(counts.completed);
+        if u64::from(advance) > in_flight {
+            let in_flight = u16::try_from(in_flight).unwrap_or(u16::MAX);
+            return Err(Misbehaved::UsedIndexJump { queue: queue(), advance, in_flight });
+        }
+        self.seen = counts.completed.wrapping_add(u64::from(advance));
+        Ok(())
+    }
+
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn next_used<H: Hal>(
         &mut self,
         hal: &H,
