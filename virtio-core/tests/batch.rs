@@ -6,6 +6,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::std_instead_of_alloc,
     reason = "tests fail by panicking; not every file uses every helper"
 )]
 
@@ -13,8 +14,8 @@ mod common;
 #[path = "incumbent/watched.rs"]
 mod watched;
 
+use core::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::{ID, device, hold};
 use virtio_core::device::{Init, Wanted};
@@ -56,7 +57,8 @@ fn a_batch_is_one_store_of_the_index_one_kick_at_most_and_one_load_per_drain() {
             assert!(port.kick());
             assert!(!port.kick(), "once is enough");
             assert_eq!(take(), 1, "one look at the device's wish");
-            let kicks = hal.trace().into_iter().filter(|event| *event == Event::Notify(QueueIndex::new(0))).count();
+            let kicks =
+                hal.trace().into_iter().filter(|event| *event == Event::Notify(QueueIndex::new(0))).count();
             assert_eq!(kicks, 1);
             device.poll();
             for _ in 0..BATCH {

@@ -16,8 +16,8 @@
 mod common;
 
 use common::{
-    ATTACH, CREATE_2D, DETACH, FLUSH, FakeGpu, GET_DISPLAY_INFO, GET_EDID, SET_SCANOUT, Seen,
-    TRANSFER, Trouble, UNREF,
+    ATTACH, CREATE_2D, DETACH, FLUSH, FakeGpu, GET_DISPLAY_INFO, GET_EDID, SET_SCANOUT, Seen, TRANSFER,
+    Trouble, UNREF,
 };
 use virtio_gpu::abi::{CommandType, ResponseType};
 use virtio_gpu::{CursorImage, CursorPosition, Format, Gpu, GpuError, Kept, ScanoutId};

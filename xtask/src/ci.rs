@@ -8,13 +8,16 @@ use crate::failure::Result;
 use crate::report::Report;
 use crate::setup::toolchain;
 use crate::test::{self, Part, packages};
-use crate::{fuzz, kernel, loom, miri, stack, workspace};
+use crate::{fuzz, kernel, loom, miri, nightly, stack, stress, workspace};
 
 /// The compiler the libraries promise to build with; as in the workspace's manifest.
 const OLDEST: &str = "1.85.1";
 
 /// Packages of their own, which run on the host.
-const APART: [&str; 2] = ["conformance/frames", "fuzz"];
+const APART: [&str; 4] = ["conformance/frames", "conformance/queues", "fuzz", "benches"];
+
+/// How many requests the stress test sends here.
+const STRESS: u64 = 2_000_000;
 
 /// Runs everything and prints one closing line.
 pub fn verb() -> Result {
@@ -24,11 +27,22 @@ pub fn verb() -> Result {
     documentation(&mut report);
     oldest_compiler(&mut report);
     test::run(&Part::All, &mut report);
+    report.check("no notification lost between two threads", || stress::run(STRESS));
     loom::run(&mut report);
     stack::run(&mut report);
     fuzz::run(fuzz::CI_SECONDS, &mut report);
+    reasons(&mut report);
     miri::run(miri::CI_SEEDS, &mut report);
     report.close()
+}
+
+/// What must not compile must fail for the reason that is given: only nightly looks at it.
+fn reasons(report: &mut Report) {
+    if report.value("nightly", nightly::ensure_miri).is_some() {
+        let mut cargo = nightly::cargo(&["test", "--doc", "-p", "virtio-core", "--all-features"]);
+        cargo.arg("--target-dir").arg(workspace::target().join("nightly"));
+        test::count(report, &mut cargo, "reasons for which examples do not compile");
+    }
 }
 
 fn formatting(report: &mut Report) {

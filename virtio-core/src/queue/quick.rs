@@ -2,6 +2,10 @@
 //!
 //! What is unusual (a buffer in pieces, an empty one, a chain that is split between ring and table) gives the attempt up, and
 //! `build` does it again: every `push` answers whether this goes on. *Given Up Whole* holds here as it does there.
+//!
+//! What melts into its caller for speed, here and wherever else `inline(always)` is conditional, does so only where there are
+//! no debug assertions: in a debug build every function melted in would add all of its locals to the caller's frame, which
+//! came to 20 KiB.
 #![expect(unsafe_code, reason = "shares buffers, and ends the sharing of what was not sent")]
 
 use super::area::RequestArea;

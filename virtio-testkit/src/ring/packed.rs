@@ -73,7 +73,15 @@ impl PackedDeviceSide {
             return Err(format!("rings are not aligned: {rings:?}"));
         }
         let in_flight = vec![None; usize::from(rings.size)];
-        Ok(Self { rings, features, taken: Position::START, used: Position::START, in_flight, busy: 0, marks_written: true })
+        Ok(Self {
+            rings,
+            features,
+            taken: Position::START,
+            used: Position::START,
+            in_flight,
+            busy: 0,
+            marks_written: true,
+        })
     }
 
     /// From now on no used descriptor has WRITE, although its length is meant: QEMU 7.2 is like that.

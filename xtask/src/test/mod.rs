@@ -3,6 +3,7 @@
 mod guests;
 mod host;
 pub mod packages;
+mod queues;
 mod starter;
 
 use std::ffi::OsString;
@@ -16,7 +17,7 @@ pub use host::count;
 pub enum Part {
     /// Every one.
     All,
-    /// Unit tests, doctests.
+    /// Unit tests, doctests, queues against devices of other people's.
     Host,
     /// What the packages promise: targets, dependencies, no `unsafe`, examples that stand alone.
     Packages,
@@ -54,6 +55,7 @@ pub fn run(part: &Part, report: &mut Report) {
     let wants = |one: Part| *part == Part::All || *part == one;
     if wants(Part::Host) {
         host::run(report);
+        queues::run(report);
     }
     if wants(Part::Packages) {
         packages::run(report);

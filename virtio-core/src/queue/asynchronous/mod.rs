@@ -138,6 +138,8 @@ mod outcome;
 mod receive;
 mod seats;
 mod send;
+#[cfg(test)]
+mod threads;
 
 use core::cell::{Cell, RefCell};
 use core::fmt;
@@ -330,12 +332,3 @@ impl<P: Lend, T: Transport + ?Sized, H: Hal> Port<'_, P, T, H> {
         })
     }
 }
-
-const fn is_send<X: Send>() {}
-
-/// A port moves to another CPU, with the tasks that use it.
-const fn ports_move<T: Transport + Sync + 'static, H: Hal + 'static>() {
-    is_send::<AsyncPort<'static, (), T, H>>();
-}
-
-const _: () = ports_move::<&'static mut (dyn Transport + Send + Sync), &'static dyn Hal>();
