@@ -15,7 +15,7 @@ use std::panic::catch_unwind;
 use std::process::Command;
 
 use common::{LIMIT, Q0, assert_reset_before_free, device, echo, hold, up};
-use virtio_core::{Error, Features, HalError, Misbehaved, Misuse, Wait};
+use virtio_core::{Error, HalError, Misbehaved, Misuse, Wait};
 use virtio_testkit::{Call, Event, Lie, Reply, Reset, TestHal};
 
 #[test]
@@ -205,6 +205,8 @@ fn a_broken_ring_takes_the_device_down_before_the_slices_come_back() {
 #[test]
 #[cfg(feature = "packed")]
 fn a_packed_device_that_never_says_write_is_believed_about_its_lengths() {
+    use virtio_core::Features;
+
     let hal = TestHal::new();
     let features = Features::VERSION_1 | Features::RING_PACKED;
     let device = device(8, echo).features(features).never_marks_written().build(&hal);

@@ -3,11 +3,12 @@
 use core::fmt;
 use core::time::Duration;
 
+use super::guard::Parts;
 use super::live::Device;
 use crate::dma::{Attachment, Detached, Exclusive, ReadBuffer};
 use crate::queue::Rejected;
 use crate::transport::Transport;
-use crate::{Error, Hal};
+use crate::{Error, Hal, Misuse};
 
 /// An attachment that the device has not let go of. `E` is the error of whoever judged the device's answer.
 pub struct NotDetached<B, E = Error> {
@@ -145,7 +146,7 @@ impl<T: Transport, H: Hal + Clone> Device<T, H> {
         confirmed: impl FnOnce(&[u8]) -> Result<(), E>,
     ) -> Result<B, NotDetached<B, E>> {
         // Not a word to the device about what is not its own.
-        let known = self.guard.parts().and_then(|parts| Ok(parts.attachments.idle(&attachment)?));
+        let known = self.idle(&attachment);
         let answer = known.and_then(|()| self.exchange(queue, header, response, limit));
         let proof = answer.map_err(E::from).and_then(|written| {
             confirmed(response.get(..written).unwrap_or_default())?;
@@ -158,6 +159,17 @@ impl<T: Transport, H: Hal + Clone> Device<T, H> {
                 })
             }
             Err(error) => Err(NotDetached { error, attachment }),
+        }
+    }
+
+    /// Whether the attachment is of this device, and no request that the device may still use names its table.
+    fn idle<B: 'static>(&mut self, attachment: &Attachment<B>) -> Result<(), Error> {
+        let Parts { queues, attachments, .. } = self.guard.parts()?;
+        let id = attachments.id(attachment)?;
+        if queues.all().iter().any(|queue| queue.names(id)) {
+            Err(Misuse::AttachmentInUse.into())
+        } else {
+            Ok(())
         }
     }
 }

@@ -122,6 +122,8 @@ impl<T: Transport, H: Hal> Guard<T, H> {
         self.phase = Phase::Down(Stop::Running(Error::Down));
         let stop = match self.reset() {
             Ok(stopped) => {
+                // From here on nothing is the device's, whoever panics while it goes back.
+                self.phase = Phase::Down(Stop::Confirmed);
                 self.queues.release(&self.hal, &stopped);
                 self.attachments.release_all(&stopped);
                 Stop::Confirmed

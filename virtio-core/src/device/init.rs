@@ -176,6 +176,7 @@ impl<T: Transport, H: Hal + Clone> Guard<T, H> {
             header_room: spec.header_room,
             response_room: spec.response_room,
             table_room: spec.table_room,
+            mixed: spec.mixed,
             payload: spec.payload,
             legacy: transport.is_legacy(),
             features,

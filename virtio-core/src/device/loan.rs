@@ -7,7 +7,7 @@
 
 use core::time::Duration;
 
-use super::guard::{Guard, Parts, Stop};
+use super::guard::{Guard, Parts, Phase, Stop};
 use super::live::Device;
 use crate::hal::Deadline;
 use crate::transport::Transport;
@@ -17,31 +17,24 @@ use crate::{Error, Hal, Misbehaved, Misuse, QueueIndex, Wait};
 struct Loan<'g, T: Transport, H: Hal> {
     guard: &'g mut Guard<T, H>,
     settled: bool,
-    last_resort: LastResort<H>,
 }
 
-/// Ends a panic on the way to the reset: while it is armed, unwinding past it is not possible.
-struct LastResort<H: Hal> {
-    hal: H,
-    armed: bool,
-}
+/// A device on its way down. However that ends, a panic included: a device that may go on reaching the slices ends the call
+/// for good.
+struct Stopping<'g, T: Transport, H: Hal>(&'g mut Guard<T, H>);
 
-impl<H: Hal> Drop for LastResort<H> {
+impl<T: Transport, H: Hal> Drop for Stopping<'_, T, H> {
     fn drop(&mut self) {
-        if self.armed {
-            self.hal.stuck();
+        if !matches!(self.0.phase, Phase::Down(Stop::Confirmed | Stop::CutOff(_))) {
+            self.0.hal.stuck();
         }
     }
 }
 
 impl<T: Transport, H: Hal> Drop for Loan<'_, T, H> {
     fn drop(&mut self) {
-        if self.settled {
-            return;
-        }
-        self.last_resort.armed = true;
-        if !matches!(self.guard.stop(), Stop::Running(_)) {
-            self.last_resort.armed = false;
+        if !self.settled {
+            Stopping(self.guard).0.stop();
         }
     }
 }
@@ -62,8 +55,7 @@ impl<T: Transport, H: Hal + Clone> Device<T, H> {
     ) -> Result<u32, Error> {
         let index = QueueIndex::new(queue);
         let mut deadline = Deadline::after(&self.guard.hal, limit)?;
-        let last_resort = LastResort { hal: self.guard.hal.clone(), armed: false };
-        let mut loan = Loan { guard: &mut self.guard, settled: false, last_resort };
+        let mut loan = Loan { guard: &mut self.guard, settled: false };
         // Whatever goes wrong before the request is complete, it was not published: nothing is lent.
         let added = loan.guard.parts().and_then(|Parts { hal, queues, .. }| {
             let queue = queues.get(index).ok_or(Misuse::NoSuchQueue)?;

@@ -11,7 +11,7 @@ use crate::{Error, Features, Hal, Incompatible, Misbehaved, Misuse, QueueIndex, 
 
 impl<T: Transport, H: Hal + Clone> Device<T, H> {
     /// Stops one queue: the device lets go of it, and every request that was not taken yet comes back through `returned`,
-    /// in no particular order. Attached memory stays attached. The queue takes no requests until [`Device::start_queue`].
+    /// in no particular order. What the device may have written to them is not brought back. Attached memory stays attached. The queue takes no requests until [`Device::start_queue`].
     ///
     /// This needs `RING_RESET`, and a device that does what the feature says: a reset counts only if the device is seen to
     /// have done it (I-RESET).
@@ -20,40 +20,35 @@ impl<T: Transport, H: Hal + Clone> Device<T, H> {
     /// [`Incompatible::MissingFeatures`] without the feature and [`Incompatible::QueueResetIgnored`] where the device only
     /// claims it: the queue goes on as before. [`Misbehaved::Timeout`] if the device does not come to an end: it is taken
     /// down. [`Misuse::NoSuchQueue`], [`Misuse::WrongPayload`], [`Error::Down`].
-    pub fn stop_queue<P: Lend>(
-        &mut self,
-        queue: u16,
-        mut returned: impl FnMut(Token, P),
-    ) -> Result<(), Error> {
+    pub fn stop_queue<P: Lend>(&mut self, queue: u16, returned: impl FnMut(Token, P)) -> Result<(), Error> {
         let index = QueueIndex::new(queue);
         if !self.features().contains(Features::RING_RESET) {
             return Err(Incompatible::MissingFeatures(Features::RING_RESET).into());
         }
-        let mut deadline = Deadline::after(&self.guard.hal, RESET_TIMEOUT)?;
         let lent = self.guard.parts()?.queues.get(index).ok_or(Misuse::NoSuchQueue)?;
         if !lent.carries::<P>() {
             return Err(Misuse::WrongPayload.into());
         }
+        let proof = self.queue_let_go(index)?;
+        let Parts { hal, queues, .. } = self.guard.parts()?;
+        let queue = queues.get(index).ok_or(Misuse::NoSuchQueue)?;
+        Ok(queue.stop(hal, &proof, returned)?)
+    }
+
+    /// Tells the device to let go of a queue, and waits until it is seen to have done so.
+    fn queue_let_go(&mut self, index: QueueIndex) -> Result<Stopped, Error> {
+        let mut deadline = Deadline::after(&self.guard.hal, RESET_TIMEOUT)?;
         self.guard.transport_mut()?.reset_queue(index);
-        let proof = loop {
+        loop {
             match self.guard.transport_mut()?.queue_reset(index) {
-                QueueReset::Done => break Stopped::confirmed(),
+                QueueReset::Done => return Ok(Stopped::confirmed()),
                 QueueReset::Ignored => return Err(Incompatible::QueueResetIgnored(index).into()),
                 QueueReset::Ongoing => {}
             }
             if deadline.expired(&self.guard.hal) {
                 return self.settle(Err(Misbehaved::Timeout(Wait::QueueReset(index)).into()));
             }
-        };
-        let Parts { hal, queues, attachments, .. } = self.guard.parts()?;
-        let queue = queues.get(index).ok_or(Misuse::NoSuchQueue)?;
-        queue.stop(hal, &proof, |token, payload, entries| {
-            if entries != 0 {
-                attachments.unretain(entries);
-            }
-            returned(token, payload);
-        })?;
-        Ok(())
+        }
     }
 
     /// Starts a queue again that was stopped: empty, and set up with the device as it was at first.

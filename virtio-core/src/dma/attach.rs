@@ -31,7 +31,8 @@ pub struct Attachment<B> {
     id: u64,
     /// Where its table of entries lies: what tells it from a token of another device with the same number.
     table: DeviceAddr,
-    buffer: PhantomData<fn() -> B>,
+    /// Invariant: the token's type is the buffer's, and no other, however alike.
+    buffer: PhantomData<fn(B) -> B>,
 }
 
 impl<B> Attachment<B> {
@@ -87,7 +88,6 @@ impl<H: Hal> Drop for Attachments<H> {
 struct Node<H: Hal> {
     id: u64,
     /// Requests in flight that name the table of entries.
-    uses: u32,
     /// Whether any request has named it: from then on only the device can let go of it.
     named: bool,
     next: Option<NonNull<Node<H>>>,
@@ -215,7 +215,6 @@ impl<H: Hal + Clone> Attachments<H> {
         let home = room.pages.ptr().cast::<Node<H>>();
         let node = Node {
             id: self.next_id,
-            uses: 0,
             named: false,
             next: self.first,
             buffer_type: TypeId::of::<B>(),
@@ -328,9 +327,9 @@ impl<H: Hal> Attachments<H> {
         Ok(self.find(token)?.count)
     }
 
-    /// Whether the token is of this device and no request in flight names its table, so that it can be released.
-    pub(crate) fn idle<B: 'static>(&mut self, token: &Attachment<B>) -> Result<(), Misuse> {
-        if self.find(token)?.uses == 0 { Ok(()) } else { Err(Misuse::AttachmentInUse) }
+    /// The number of the attachment, if the token is of this device.
+    pub(crate) fn id<B: 'static>(&mut self, token: &Attachment<B>) -> Result<u64, Misuse> {
+        Ok(self.find(token)?.id)
     }
 
     /// How many bytes the buffer has.
@@ -338,18 +337,10 @@ impl<H: Hal> Attachments<H> {
         Ok(self.find(token)?.stretch.memory.len())
     }
 
-    /// A request that names the table was made available.
-    pub(crate) fn retain(&mut self, id: u64) {
+    /// A request names the table from now on. Which requests still do is for the queues to say.
+    pub(crate) fn name(&mut self, id: u64) {
         if let Some(node) = self.find_id(id) {
-            node.uses = node.uses.saturating_add(1);
             node.named = true;
-        }
-    }
-
-    /// A request that named the table was used.
-    pub(crate) fn unretain(&mut self, id: u64) {
-        if let Some(node) = self.find_id(id) {
-            node.uses = node.uses.saturating_sub(1);
         }
     }
 
@@ -391,17 +382,17 @@ impl<H: Hal> Attachments<H> {
         Ok(())
     }
 
-    /// Lets go of one attachment, which the device has answered to detach, and hands its buffer back.
+    /// Lets go of one attachment, which the device has answered to detach and no request in flight names, and hands its buffer
+    /// back.
     ///
     /// # Errors
-    /// [`Misuse::NoSuchAttachment`]; [`Misuse::AttachmentInUse`] while a request in flight names its table. The token comes
-    /// back.
+    /// [`Misuse::NoSuchAttachment`]. The token comes back.
     pub(crate) fn release<B: 'static>(
         &mut self,
         token: Attachment<B>,
         _proof: &Detached,
     ) -> Result<B, (Misuse, Attachment<B>)> {
-        if let Err(error) = self.idle(&token) {
+        if let Err(error) = self.id(&token) {
             return Err((error, token));
         }
         // SAFETY: the proof says that the device has let go.

@@ -36,13 +36,13 @@ pub unsafe trait Lend: Send + 'static {
     /// How many buffers the device writes.
     fn writable(&self) -> usize;
 
-    /// Readable buffer `index` of the value at `this`. Called once for each loan.
+    /// Readable buffer `index` of the value at `this`. Called for each loan, perhaps more than once.
     ///
     /// # Safety
     /// `this` points to a live value that nobody refers to, and that is not moved or touched while the answer is used.
     unsafe fn readable_at(this: NonNull<Self>, index: usize) -> Option<Stretch>;
 
-    /// Writable buffer `index` of the value at `this`. Called once for each loan.
+    /// Writable buffer `index` of the value at `this`. Called for each loan, perhaps more than once.
     ///
     /// # Safety
     /// As for [`Lend::readable_at`].

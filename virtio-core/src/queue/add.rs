@@ -20,7 +20,8 @@ use crate::{Error, Hal, HalError, Misuse};
 #[derive(Debug)]
 pub(crate) struct Typed<'q, P, H: Hal> {
     pub(super) queue: &'q mut Queue<H>,
-    payload: PhantomData<P>,
+    /// Invariant: a port of one type must not become one of another, however alike, for the check was made with this one.
+    payload: PhantomData<fn(P) -> P>,
 }
 
 impl<'q, P: 'static, H: Hal> Typed<'q, P, H> {
@@ -88,7 +89,7 @@ impl<P: Lend, H: Hal> Typed<'_, P, H> {
         on!(ring, ring => {
             if segments > 1 && segments <= usize::from(slots.table_room()) {
                 parts.quickly::<_, _, _, true>(ring, slots, area, hal, parked, counts)
-            } else if slots.table_room() == 0 && i32::try_from(segments).is_ok_and(|n| n <= slots.free_count) {
+            } else if (segments <= 1 || slots.table_room() == 0) && i32::try_from(segments).is_ok_and(|n| n <= slots.free_count) {
                 parts.quickly::<_, _, _, false>(ring, slots, area, hal, parked, counts)
             } else {
                 Err(None)

@@ -23,7 +23,8 @@ pub(super) const ALL: u16 = u16::MAX;
 
 /// How many of a request's first segments go to descriptors of the ring, if it has `segments` at least.
 #[inline]
-pub(super) fn plan<R: Format>(segments: usize, table_room: u16, free: i32) -> u16 {
+pub(super) fn plan<R: Format>(segments: usize, slots: &Slots) -> u16 {
+    let (table_room, free) = (slots.table_room(), slots.free_count);
     if table_room == 0 || segments <= 1 {
         return ALL;
     }
@@ -31,7 +32,7 @@ pub(super) fn plan<R: Format>(segments: usize, table_room: u16, free: i32) -> u1
     let fits = i32::try_from(segments).is_ok_and(|segments| segments <= free);
     match u16::try_from(beyond) {
         Ok(0) => 0,
-        Ok(beyond) if R::MIXED && !fits => beyond,
+        Ok(beyond) if R::MIXED && slots.mixed() && !fits => beyond,
         _ => ALL,
     }
 }
@@ -79,7 +80,7 @@ impl<'q, R: Format, H: Hal> Builder<'q, R, H> {
         order: u64,
     ) -> Self {
         let id = slots.free_first;
-        let direct = plan::<R>(expected, slots.table_room(), slots.free_count);
+        let direct = plan::<R>(expected, slots);
         let marks = Marks::RECORDED | slots.always;
         Self {
             ring,
@@ -284,7 +285,8 @@ impl<'q, R: Format, H: Hal> Builder<'q, R, H> {
         }
         self.give_up();
         let more = self.first_direct.saturating_add(self.slots.table_room());
-        self.first_direct = if R::MIXED && more < self.slots.size().get() { more } else { ALL };
+        self.first_direct =
+            if R::MIXED && self.slots.mixed() && more < self.slots.size().get() { more } else { ALL };
         self.direct = self.first_direct;
         self.cursor = self.id;
         let marks = Marks::RECORDED | self.slots.always;

@@ -150,8 +150,8 @@
 //!
 //! # Indirect tables, order, reset
 //! * [`QueueSpec::indirect`] gives each request a table of its own in DMA memory: a request of several segments takes one
-//!   descriptor of the ring then (VIRTIO 1.4 §2.7.5.3, §2.8.7). A longer one goes to the ring as a whole, or, in a split
-//!   queue that is nearly full, its first part does.
+//!   descriptor of the ring then (VIRTIO 1.4 §2.7.5.3, §2.8.7). A longer one goes to the ring; one that begins there
+//!   and ends in a table is for devices that are known to read it ([`QueueSpec::mixed_chains`]).
 //! * With `IN_ORDER` descriptors are taken and given back in a circle, and one used element stands for a whole run.
 //! * With `RING_RESET` a queue is stopped, its payloads come back, and it starts again, while the device lives:
 //!   [`Device::stop_queue`](crate::device::Device::stop_queue), [`Device::start_queue`](crate::device::Device::start_queue).
@@ -171,6 +171,15 @@
 //! * **I-LOAN**: no safe call returns while the device still holds memory that the caller gets back.
 //!
 //! # What does not compile
+//! Taking a port of one payload type for one of another, however alike they are:
+//!
+//! ```compile_fail,E0308
+//! use virtio_core::{queue::Port, Hal};
+//! fn no<'d, T, H: Hal>(port: Port<'d, for<'a> fn(&'a u8), T, H>) -> Port<'d, fn(&'static u8), T, H> {
+//!     port
+//! }
+//! ```
+//!
 //! Using a buffer after it was lent:
 //!
 //! ```compile_fail,E0503

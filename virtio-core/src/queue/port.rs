@@ -98,7 +98,7 @@ impl<'d, P: Lend, T: Transport + ?Sized, H: Hal> Port<'d, P, T, H> {
         match self.typed.add(self.hal, header, entries, payload, response) {
             Ok(token) => {
                 if let (Some(entries), Some(attachments)) = (entries, &mut self.attachments) {
-                    attachments.retain(entries.id);
+                    attachments.name(entries.id);
                 }
                 Ok(token)
             }
@@ -235,9 +235,6 @@ impl<'d, P: Lend, T: Transport + ?Sized, H: Hal> Port<'d, P, T, H> {
 
     #[inline]
     pub(super) fn done(&mut self, slot: Slot, settled: Settled) -> Done<'_, P, H> {
-        if let Some(attachments) = self.attachments.as_mut().filter(|_| settled.entries != 0) {
-            attachments.unretain(settled.entries);
-        }
         Done::new(self.typed.reborrow(), slot, settled)
     }
 }

@@ -209,7 +209,7 @@ fn write_long<R: Format, H: Hal>(
         return Err(Misuse::TooManySegments);
     }
     let room = usize::try_from(slots.free_count).unwrap_or(0);
-    let direct = plan::<R>(total, slots.table_room(), slots.free_count);
+    let direct = plan::<R>(total, slots);
     if direct == ALL {
         return if total > room {
             Err(Misuse::QueueFull)

@@ -3,19 +3,18 @@
 
 use super::cold::Closed;
 use super::format::Counts;
-use super::slots::Marks;
 use super::virtqueue::{NONE, Queue, Token};
 use crate::dma::Stopped;
 use crate::{Hal, Misuse};
 
 impl<H: Hal> Queue<H> {
     /// Takes all requests back: the device has reset the queue. Payloads of type `P` of requests that were not taken yet go
-    /// to `returned`, with the attachment that the request named, or 0. The queue stays stopped.
+    /// to `returned`. The queue stays stopped.
     pub(crate) fn stop<P: 'static>(
         &mut self,
         hal: &H,
         proof: &Stopped,
-        mut returned: impl FnMut(Token, P, u64),
+        mut returned: impl FnMut(Token, P),
     ) -> Result<(), Misuse> {
         if !self.carries::<P>() {
             return Err(Misuse::WrongPayload);
@@ -27,8 +26,7 @@ impl<H: Hal> Queue<H> {
             // SAFETY: just checked to carry P; the proof says that the device does not use its memory any more, and
             // `release_all` has ended its segments.
             if let Some(payload) = unsafe { queue.slots.unpark(slot) } {
-                let attaches = head.marks.contains(Marks::ENTRIES);
-                returned(token, payload, if attaches { queue.slots.entries(slot) } else { 0 });
+                returned(token, payload);
             }
         });
         Ok(())
@@ -43,6 +41,12 @@ impl<H: Hal> Queue<H> {
         self.base = self.base.wrapping_add(self.counts.added);
         self.counts = Counts::default();
         (self.used_first, self.used_last, self.run_last) = (NONE, NONE, NONE);
+        for slot in self.slots.all() {
+            // What a panic has kept `stop` from handing out.
+            drop(self.slots.stand_up(slot));
+            // SAFETY: the queue is stopped: the device does not use its memory any more, and all sharing has ended.
+            unsafe { self.slots.drop_parked(slot) };
+        }
         self.slots.clear();
         for region in self.cold.regions.iter().flatten() {
             region.zero();

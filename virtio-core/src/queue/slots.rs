@@ -53,7 +53,7 @@ pub(super) unsafe fn drop_payload<P>(place: NonNull<u8>) {
 #[must_use]
 pub(super) struct Parked<P> {
     slot: Slot,
-    payload: PhantomData<P>,
+    payload: PhantomData<fn(P) -> P>,
 }
 
 /// Set in `Head::order` unless the device may use the request's memory.
@@ -92,7 +92,7 @@ bitflags::bitflags! {
         /// Its descriptors are given back in the order in which they were taken.
         const IN_ORDER = 128;
         /// All that asks for more than taking the payload when the device is done.
-        const SPECIAL = Self::ENTRIES.bits() | Self::WAKER.bits() | Self::ABANDONED.bits() | Self::UNDO.bits();
+        const SPECIAL = Self::WAKER.bits() | Self::ABANDONED.bits() | Self::UNDO.bits();
     }
 }
 
@@ -161,6 +161,8 @@ pub(super) struct Slots {
     kind: PayloadKind,
     size: QueueSize,
     table_room: u16,
+    /// Whether chains may begin in the ring and end in a table.
+    mixed: bool,
     pub(super) free_first: Slot,
     /// With `IN_ORDER`: the oldest descriptor that is not free.
     pub(super) oldest: Slot,
@@ -250,6 +252,7 @@ impl Slots {
             kind,
             size,
             table_room: setup.table_entries(),
+            mixed: setup.mixed,
             free_first: Slot(0),
             oldest: Slot(0),
             in_flight_first: Slot(0),
@@ -301,6 +304,10 @@ impl Slots {
 
     pub(super) const fn size(&self) -> QueueSize {
         self.size
+    }
+
+    pub(super) const fn mixed(&self) -> bool {
+        self.mixed
     }
 
     pub(super) const fn table_room(&self) -> u16 {

@@ -20,6 +20,7 @@ pub struct QueueSpec {
     pub(crate) header_room: usize,
     pub(crate) response_room: usize,
     pub(crate) table_room: u16,
+    pub(crate) mixed: bool,
     pub(crate) payload: PayloadKind,
 }
 
@@ -34,6 +35,7 @@ impl QueueSpec {
             header_room: 0,
             response_room: 0,
             table_room: 0,
+            mixed: false,
             payload: PayloadKind::of::<P>(),
         }
     }
@@ -54,10 +56,19 @@ impl QueueSpec {
 
     /// Has an indirect table of up to `segments` entries for each request, in DMA memory, if the device offers
     /// `INDIRECT_DESC`: a request of 2 to so many segments takes one descriptor of the ring (VIRTIO 1.4 §2.7.5.3, §2.8.7).
-    /// Longer ones take descriptors of the ring, in part or as a whole.
+    /// Longer ones take descriptors of the ring.
     #[must_use]
     pub const fn indirect(mut self, segments: u16) -> Self {
         self.table_room = segments;
+        self
+    }
+
+    /// Lets a request that is longer than its table, in a split queue with too few free descriptors, begin in the ring and
+    /// end in the table (VIRTIO 1.4 §2.7.5.3.2). Only for devices that are known to read such chains: the specification has
+    /// them do it, but QEMU 7.2 asks for a reset when it meets one.
+    #[must_use]
+    pub const fn mixed_chains(mut self) -> Self {
+        self.mixed = true;
         self
     }
 

@@ -25,8 +25,6 @@ pub(super) struct Settled {
     pub(super) claimed: u32,
     /// The same, no more than was posted as writable.
     pub(super) written: u32,
-    /// The attachment whose entries the request named, or 0.
-    pub(super) entries: u64,
     /// What else is known of the request; its payload is still in its place if `PARKED`.
     pub(super) marks: Marks,
 }
@@ -82,7 +80,7 @@ impl<H: Hal> Queue<H> {
                     if marks.intersects(Marks::SPECIAL) {
                         return Next::Special(slot, used.len);
                     }
-                    return Next::Taken(slot, Settled { claimed: used.len, written: used.len.min(room), entries: 0, marks });
+                    return Next::Taken(slot, Settled { claimed: used.len, written: used.len.min(room), marks });
                 }
             }
             used.id
@@ -303,19 +301,20 @@ impl<H: Hal> Queue<H> {
     /// Frees a settled request, once; drops its payload if it is there still. `marks` are those of its head.
     #[inline(always)]
     pub(super) fn finish(&mut self, slot: Slot, marks: Marks) {
-        if marks.contains(Marks::PARKED) {
-            // SAFETY: State Honest: the device is done with it, and all sharing has ended.
-            unsafe { self.slots.drop_parked(slot) };
-        }
         if marks.contains(Marks::IN_ORDER) {
             self.slots.free_in_order(slot);
         } else {
             self.slots.free_chain(slot);
         }
+        // Last, for it may panic.
+        if marks.contains(Marks::PARKED) {
+            // SAFETY: State Honest: the device is done with it, and all sharing has ended.
+            unsafe { self.slots.drop_parked(slot) };
+        }
     }
 
-    /// Takes everything back: the device, or this queue of it, was reset. Hands out the payloads of requests that were in
-    /// flight, as long as `returned` takes them.
+    /// Takes everything back: the device, or this queue of it, was reset. Hands out the payloads of requests that were not
+    /// taken, as far as `returned` takes them.
     pub(super) fn release_all(
         &mut self,
         hal: &H,
@@ -323,23 +322,34 @@ impl<H: Hal> Queue<H> {
         mut returned: impl FnMut(&mut Self, Slot),
     ) {
         (self.used_first, self.used_last, self.run_last) = (NONE, NONE, NONE);
+        (self.counts.shown, self.counts.completed) = (self.counts.added, self.counts.added);
+        // First what no panic of anybody else can interrupt.
         for slot in self.slots.all() {
-            let head = self.slots.head(slot);
-            if head.is_open() {
+            if self.slots.head(slot).is_open() {
                 // SAFETY: the proof says that the device does not use them any more; State Honest: not ended before.
                 unsafe { self.slots.end_segments(hal, slot, 0) };
             }
             let head = self.slots.head_mut(slot);
             head.state = State::Other;
             head.order |= DONE;
+        }
+        for slot in self.slots.all() {
             let waker = self.slots.stand_up(slot);
             returned(self, slot);
-            // SAFETY: as above, and no sharing of it is open any more.
+            // SAFETY: the proof, and no sharing of it is open any more.
             unsafe { self.slots.drop_parked(slot) };
             if let Some(waker) = waker {
                 waker.wake();
             }
         }
+    }
+
+    /// Whether a request that the device may still use names this attachment.
+    pub(crate) fn names(&self, attachment: u64) -> bool {
+        self.slots.all().any(|slot| {
+            let head = self.slots.head(slot);
+            head.is_open() && head.marks.contains(Marks::ENTRIES) && self.slots.entries(slot) == attachment
+        })
     }
 
     /// Gives up all memory that the device may still use: it was not reset.
@@ -363,7 +373,7 @@ impl Slots {
         let head = self.head_mut(slot);
         head.state = State::Other;
         let written = head.claimed.min(head.room);
-        let settled = Settled { claimed: head.claimed, written, entries: 0, marks: head.marks };
+        let settled = Settled { claimed: head.claimed, written, marks: head.marks };
         if head.marks.intersects(Marks::SPECIAL) { self.settle_special(hal, slot, settled) } else { settled }
     }
 
@@ -372,8 +382,7 @@ impl Slots {
         // SAFETY: State Honest: the device is done, and this is the one end; the payload is still parked, or the borrow
         // still held.
         unsafe { self.end_segments(hal, slot, settled.written) };
-        let attaches = self.head(slot).marks.contains(Marks::ENTRIES);
-        Settled { entries: if attaches { self.entries(slot) } else { 0 }, ..settled }
+        settled
     }
 
     /// Walks the recorded segments of a request: those of its descriptors, then those of its table.

@@ -29,6 +29,8 @@ pub(crate) struct Setup {
     pub(crate) response_room: usize,
     /// Entries of an indirect table.
     pub(crate) table_room: u16,
+    /// Whether chains may end in a table that did not begin in one.
+    pub(crate) mixed: bool,
     pub(crate) payload: PayloadKind,
     pub(crate) legacy: bool,
     pub(crate) features: Features,
@@ -198,7 +200,7 @@ impl<H: Hal> Queue<H> {
     /// Shows the device everything added so far: one store.
     #[inline]
     pub(crate) fn publish(&mut self, hal: &H) {
-        if self.counts.shown != self.counts.added {
+        if self.counts.shown != self.counts.added && self.open {
             self.ring.publish(hal, &self.counts);
             self.counts.shown = self.counts.added;
         }
@@ -208,7 +210,7 @@ impl<H: Hal> Queue<H> {
     /// (VIRTIO 1.4 §2.7.13.4, §2.8.21.3). A full barrier lies between the publication and the suppression field (I-ORDER).
     #[inline]
     pub(crate) fn wants_notification(&mut self, hal: &H) -> Option<Doorbell> {
-        if self.ring.wants_notification(hal, &self.counts) { self.doorbell() } else { None }
+        if self.open && self.ring.wants_notification(hal, &self.counts) { self.doorbell() } else { None }
     }
 
     fn doorbell(&self) -> Option<Doorbell> {

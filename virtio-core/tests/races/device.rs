@@ -2,7 +2,6 @@
 
 use virtio_testkit::{DeviceQueue, Pinned};
 
-use crate::driver::total;
 use crate::wire::{Wake, Wire};
 
 /// Answers one request, if there is one: with all its bits turned.
@@ -16,7 +15,7 @@ fn answer(memory: &[Pinned], queue: &mut DeviceQueue) -> bool {
 
 /// Works until nothing is left, asks for a kick, looks once more, and sleeps. Answers how many kicks were lost.
 pub(crate) fn sleeper(memory: &[Pinned], queue: &mut DeviceQueue, wire: &Wire) -> u32 {
-    let (mut seen, mut lost) = (0, 0);
+    let (total, mut seen, mut lost) = (wire.total(), 0, 0);
     loop {
         // With EVENT_IDX, an event that is left behind is enough.
         if !queue.event_idx() {
@@ -25,7 +24,7 @@ pub(crate) fn sleeper(memory: &[Pinned], queue: &mut DeviceQueue, wire: &Wire) -
         while answer(memory, queue) {
             seen += 1;
         }
-        if seen == total() {
+        if seen == total {
             return lost;
         }
         if queue.event_idx() {
@@ -44,8 +43,8 @@ pub(crate) fn poller(memory: &[Pinned], queue: &mut DeviceQueue, wire: &Wire) ->
     if !queue.event_idx() {
         queue.suppress_notifications(memory, true).unwrap();
     }
-    let mut used = 0;
-    while used < total() {
+    let (total, mut used) = (wire.total(), 0);
+    while used < total {
         let before = queue.used();
         if answer(memory, queue) {
             used += 1;

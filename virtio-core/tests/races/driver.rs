@@ -6,9 +6,9 @@ use virtio_core::device::{Device, Init, Wanted};
 use virtio_core::queue::{Port, QueueSpec, Request};
 use virtio_core::{DeviceId, Features, Status};
 
+use crate::SIZE;
 use crate::hal::RaceHal;
 use crate::wire::{Registers, Wake, Wire};
-use crate::{MOST, ROUNDS, SIZE};
 
 type RacePort<'d> = Port<'d, (), Registers, RaceHal>;
 
@@ -25,18 +25,9 @@ pub(crate) fn up(hal: &RaceHal, wire: &Arc<Wire>, features: Features) -> Device<
     init.queues(&[QueueSpec::new::<()>(0, SIZE).header(4).response(4)]).unwrap().live().unwrap()
 }
 
-/// How many requests a test makes.
-pub(crate) fn total() -> u32 {
-    (0..ROUNDS).map(batch).sum()
-}
-
-fn batch(round: u32) -> u32 {
-    1 + round % MOST
-}
-
 /// Adds a batch, shows it, and kicks if the device wants it.
 fn submit(port: &mut RacePort<'_>, wire: &Wire, from: u32, round: u32) -> u32 {
-    let to = from + batch(round);
+    let to = from + Wire::batch(round);
     for request in from..to {
         port.add(Request::new(()).header(&request.to_ne_bytes()).response(4)).unwrap();
     }
@@ -59,7 +50,7 @@ fn take(port: &mut RacePort<'_>, taken: &mut u32) {
 /// Makes requests and polls for the answers.
 pub(crate) fn poller(port: &mut RacePort<'_>, wire: &Wire) -> u32 {
     let (mut sent, mut taken) = (0, 0);
-    for round in 0..ROUNDS {
+    for round in 0..wire.rounds {
         sent = submit(port, wire, sent, round);
         while taken < sent {
             take(port, &mut taken);
@@ -72,7 +63,7 @@ pub(crate) fn poller(port: &mut RacePort<'_>, wire: &Wire) -> u32 {
 /// Makes requests, and sleeps until it is interrupted. Answers how many interrupts were lost.
 pub(crate) fn sleeper(port: &mut RacePort<'_>, wire: &Wire) -> u32 {
     let (mut sent, mut taken, mut lost) = (0, 0, 0);
-    for round in 0..ROUNDS {
+    for round in 0..wire.rounds {
         sent = submit(port, wire, sent, round);
         loop {
             take(port, &mut taken);

@@ -10,7 +10,7 @@ use virtio_core::transport::{Doorbell, DoorbellWidth, InterruptStatus, Rings, Tr
 use virtio_core::{DeviceId, Error, Features, QueueIndex, Status, Transport};
 use virtio_testkit::DeviceQueue;
 
-use crate::SIZE;
+use crate::{MOST, SIZE};
 
 /// One direction: notifications, and how many requests (or answers) their sender has decided about.
 #[derive(Default)]
@@ -56,14 +56,29 @@ impl Signal {
 }
 
 /// The registers, as far as both sides see them.
-#[derive(Default)]
 pub(crate) struct Wire {
     pub(crate) bell: Signal,
     pub(crate) line: Signal,
+    /// Batches of requests that the driver makes.
+    pub(crate) rounds: u32,
     rings: Mutex<Option<Rings>>,
 }
 
 impl Wire {
+    pub(crate) fn new(rounds: u32) -> Self {
+        Self { bell: Signal::default(), line: Signal::default(), rounds, rings: Mutex::default() }
+    }
+
+    /// How many requests there are in a batch.
+    pub(crate) fn batch(round: u32) -> u32 {
+        1 + round % MOST
+    }
+
+    /// How many there are in all.
+    pub(crate) fn total(&self) -> u32 {
+        (0..self.rounds).map(Self::batch).sum()
+    }
+
     /// The device's end of the queue that the driver has set up.
     pub(crate) fn queue(&self, features: Features) -> DeviceQueue {
         let rings = self.rings.lock().unwrap().expect("the queue was enabled");

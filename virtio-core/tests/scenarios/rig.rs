@@ -260,8 +260,8 @@ impl<R: Rig> Bench<R> {
         let wanted = Wanted { refused: offered - features, ..Wanted::default() };
         let init = Init::start(transport, self.rig.hal(), ID).unwrap().negotiate(&wanted).unwrap();
         assert_eq!(init.features(), features, "{:?}", self.config);
-        let first = QueueSpec::new::<P>(0, size).header(ROOM).response(ROOM).indirect(table);
-        let second = QueueSpec::new::<Q>(1, size).header(ROOM).response(ROOM).indirect(table);
+        let first = QueueSpec::new::<P>(0, size).header(ROOM).response(ROOM).indirect(table).mixed_chains();
+        let second = QueueSpec::new::<Q>(1, size).header(ROOM).response(ROOM).indirect(table).mixed_chains();
         let mut ready = init.queues(&[first, second]).unwrap();
         assert_eq!(ready.queue_size(0), size);
         ready.live().unwrap()

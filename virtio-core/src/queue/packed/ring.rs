@@ -233,14 +233,10 @@ impl Format for PackedRing {
         protocol::position(self.size, self.shown)
     }
 
-    fn enable_interrupts<H: Hal>(&mut self, hal: &H, counts: &Counts, ahead: u16) -> bool {
-        // Where the n-th used descriptor will lie depends on which requests are used before it: guess by the average. An
-        // event that comes too early is only an interrupt too many, and it never lies behind what is in flight.
-        let in_flight = counts.shown.wrapping_sub(counts.completed).max(1);
-        let in_flight = u32::try_from(in_flight).unwrap_or(u32::MAX);
-        let descriptors = self.shown.wrapping_sub(self.used);
-        let ahead = descriptors.saturating_mul(u32::from(ahead)).checked_div(in_flight).unwrap_or(0);
-        let event = self.used.wrapping_add(ahead);
+    fn enable_interrupts<H: Hal>(&mut self, hal: &H, _counts: &Counts, ahead: u16) -> bool {
+        // Where the n-th used descriptor will lie depends on which requests are used before it: each takes one place at least.
+        // An event that comes too early is only an interrupt too many; one that comes late could be waited for in vain.
+        let event = self.used.wrapping_add(u32::from(ahead));
         // Whether more than one is used can only be seen by taking them: if the first is, let the caller look.
         protocol::enable_interrupts(&self.fields(hal), self.size, self.event_idx, self.used, event)
     }
