@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use virtio_core::device::{Device, Init, Wanted};
-use virtio_core::dma::{Readable, Writable};
-use virtio_core::queue::{QueueSpec, Request};
-use virtio_core::{DeviceId, Error, Features};
+use virtio_core::dma::{Both, Dma, Readable, Writable};
+use virtio_core::queue::{QueueSpec, RawBuffer, Request};
+use virtio_core::{DeviceAddr, DeviceId, Error, Features};
 use virtio_testkit::{FakeDevice, FakeTransport, Reply, TestHal};
 
 const SIZE: u16 = 256;
@@ -23,7 +23,7 @@ fn main() -> Result<(), Error> {
         Features::VERSION_1 | Features::EVENT_IDX,
         Features::VERSION_1 | Features::EVENT_IDX | Features::INDIRECT_DESC,
         Features::VERSION_1 | Features::IN_ORDER,
-        Features::VERSION_1 | Features::RING_PACKED | Features::EVENT_IDX,
+        Features::VERSION_1 | Features::RING_PACKED | Features::EVENT_IDX | Features::RING_RESET,
         Features::VERSION_1 | Features::RING_PACKED | Features::INDIRECT_DESC | Features::IN_ORDER,
     ];
     for features in feature_sets {
@@ -39,6 +39,11 @@ fn main() -> Result<(), Error> {
         blocking(&mut live)?;
         owned(&mut live)?;
         attached(&mut live)?;
+        raw(&mut live, hal)?;
+        side_by_side(&mut live)?;
+        if features.contains(Features::RING_RESET) {
+            live.reset_queue::<Payload>(1, |_, _| {})?;
+        }
         live.dismantle().map_err(|not_stopped| not_stopped.error)?;
         hal.finish();
     }
@@ -49,7 +54,7 @@ fn bring_up(device: &FakeDevice, hal: Hal) -> Result<Live, Error> {
     let init = Init::start(device.transport(), hal, DeviceId::ENTROPY)?;
     let init = init.negotiate(&Wanted::default())?;
     let calls = QueueSpec::new::<()>(0, SIZE).header(16).response(16);
-    let payloads = QueueSpec::new::<Payload>(1, SIZE).header(16).response(16);
+    let payloads = QueueSpec::new::<Payload>(1, SIZE).header(16).response(16).indirect(4);
     let mut init = init.queues(&[calls, payloads])?;
     init.prefill(1, request())?;
     assert_eq!((init.queue_size(0), init.queue_size(1)), (SIZE, SIZE));
@@ -100,6 +105,38 @@ fn owned(live: &mut Live) -> Result<(), Error> {
         seen += 1;
     }
     assert_eq!((seen, port.in_flight(), port.free()), (16, 0, SIZE));
+    Ok(())
+}
+
+/// Requests over addresses, taken back in one go.
+fn raw(live: &mut Live, hal: Hal) -> Result<(), Error> {
+    let page: Dma<[u8], Hal, Both> = Dma::zeroed_slice(hal, 4096)?;
+    let part = |at: u64| RawBuffer { device: DeviceAddr::new(page.paddr().get() + at), len: 16 };
+    let mut port = live.port::<Payload>(1)?;
+    for _ in 0..4 {
+        let payload = (Readable(Vec::new()), Writable(Vec::new()));
+        // SAFETY: the page outlives the requests, which are all used below, and nobody else touches it.
+        unsafe { port.add_raw(&[part(0)], &[part(16), part(32)], payload) }?;
+    }
+    port.publish();
+    port.kick();
+    let mut seen = 0;
+    assert_eq!(
+        port.drain(usize::MAX, |mut done| seen += done.take_payload().map_or(0, |_| done.written()))?,
+        4
+    );
+    assert_eq!(seen, 4 * 32);
+    Ok(())
+}
+
+/// Both queues lent at once.
+fn side_by_side(live: &mut Live) -> Result<(), Error> {
+    let mut ports = live.ports()?;
+    let (mut calls, mut payloads) = (ports.take::<()>(0)?, ports.take::<Payload>(1)?);
+    calls.submit(Request::new(()).header(&[1]).response(1))?;
+    payloads.submit(request())?;
+    assert!(calls.poll()?.is_some() && payloads.poll()?.is_some());
+    assert!(!payloads.enable_interrupts_after(3));
     Ok(())
 }
 

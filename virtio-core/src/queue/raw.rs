@@ -6,7 +6,7 @@ use core::ptr::NonNull;
 use super::add::Typed;
 use super::area::RequestArea;
 use super::build::{ALL, MOST_BYTES, plan};
-use super::format::{Entry, Format, INDIRECT, NEXT, WRITE};
+use super::format::{Counts, Entry, Format, INDIRECT, NEXT, WRITE};
 use super::port::Port;
 use super::request::Rejected;
 use super::ring::on;
@@ -54,7 +54,7 @@ impl<P: 'static, H: Hal> Typed<'_, P, H> {
     /// The device may read the readable buffers and write the writable ones until the request is used, or the device or
     /// queue was reset, and nobody else accesses them in a way that conflicts.
     // Into the caller, who mostly knows how many buffers there are: then nothing is left of the loops.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) unsafe fn add_raw(
         &mut self,
         readable: &[RawBuffer],
@@ -72,42 +72,53 @@ impl<P: 'static, H: Hal> Typed<'_, P, H> {
         }
         let slot = slots.free_first;
         let order = counts.added;
-        let area = &mut cold.area;
-        let written = on!(ring, ring => {
-            let written = if tables {
-                write_table(ring, slots, area, readable, writable)
-            } else {
-                Ok(write_direct(ring, slots, readable, writable))
-            };
-            match written {
-                Ok(written) if written.bytes <= MOST_BYTES => {
-                    ring.commit(slot, counts);
-                    Ok(written)
-                }
-                Ok(_) => {
-                    ring.rewind();
-                    Err(Misuse::BufferTooLong)
-                }
-                Err(misuse) => Err(misuse),
-            }
-        });
-        let Written { taken, next, last, room, .. } = match written {
-            Ok(written) => written,
-            Err(misuse) => return Err((misuse.into(), payload)),
-        };
+        let area = tables.then_some(&mut cold.area);
+        let written = on!(ring, ring => write(ring, slots, area, readable, writable, counts));
+        match written {
+            Ok(written) => Ok(self.keep(slot, order, &written, payload)),
+            Err(misuse) => Err((misuse.into(), payload)),
+        }
+    }
+
+    /// Keeps what has to be known of a request that was written.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn keep(&mut self, slot: Slot, order: u64, written: &Written, payload: P) -> Token {
+        let Queue { slots, counts, .. } = &mut *self.queue;
         counts.added = order.wrapping_add(1);
-        slots.free_first = next;
-        slots.free_count = slots.free_count.wrapping_sub(i32::from(taken));
+        slots.free_first = written.next;
+        slots.free_count = slots.free_count.wrapping_sub(i32::from(written.taken));
         // SAFETY: Typed Once; the descriptor headed no request, so nothing was parked there, and its head is marked below.
         unsafe { slots.park_unmarked(slot, payload) };
         let marks = Marks::PARKED.union(slots.always);
         let head = slots.head_mut(slot);
         head.order = order;
-        head.room = room;
-        (head.taken, head.last) = (taken, last);
+        head.room = written.room;
+        (head.taken, head.last) = (written.taken, written.last);
         head.marks = marks;
-        Ok(self.queue.token(slot, order))
+        self.queue.token(slot, order)
     }
+}
+
+/// Writes a request, to descriptors of the ring or to a table in `area`, and commits it.
+#[cfg_attr(not(debug_assertions), inline(always))]
+fn write<R: Format, H: Hal>(
+    ring: &mut R,
+    slots: &Slots,
+    area: Option<&mut RequestArea<H>>,
+    readable: &[RawBuffer],
+    writable: &[RawBuffer],
+    counts: &Counts,
+) -> Result<Written, Misuse> {
+    let written = match area {
+        Some(area) => write_table(ring, slots, area, readable, writable)?,
+        None => write_direct(ring, slots, readable, writable),
+    };
+    if written.bytes > MOST_BYTES {
+        ring.rewind();
+        return Err(Misuse::BufferTooLong);
+    }
+    ring.commit(slots.free_first, counts);
+    Ok(written)
 }
 
 /// What was written of a request.
@@ -122,7 +133,7 @@ struct Written {
 }
 
 /// Every buffer with its flags but `NEXT`, and whether it is the last.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 fn each(readable: &[RawBuffer], writable: &[RawBuffer], mut visit: impl FnMut(&RawBuffer, u16, bool)) {
     let mut left = readable.len().wrapping_add(writable.len());
     for buffer in readable {
@@ -136,7 +147,7 @@ fn each(readable: &[RawBuffer], writable: &[RawBuffer], mut visit: impl FnMut(&R
 }
 
 /// Writes a request to descriptors of the ring; there are enough.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 fn write_direct<R: Format>(
     ring: &mut R,
     slots: &Slots,
@@ -163,7 +174,7 @@ fn write_direct<R: Format>(
 }
 
 /// Writes a request to its indirect table, if all of it fits.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 fn write_table<R: Format, H: Hal>(
     ring: &mut R,
     slots: &Slots,
@@ -265,7 +276,7 @@ impl<P: Lend, T: Transport + ?Sized, H: Hal> Port<'_, P, T, H> {
     /// From now on until the request is used, or the device (or this queue of it) was reset:
     /// * the device may read the readable buffers and write the writable ones, at the addresses given;
     /// * nobody accesses them in a way that conflicts with that.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub unsafe fn add_raw(
         &mut self,
         readable: &[RawBuffer],
