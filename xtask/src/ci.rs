@@ -70,7 +70,12 @@ fn lints(report: &mut Report) {
         let name = format!("lints of {package}");
         report.check(&name, || {
             let mut cargo = Command::new("cargo");
-            cargo.current_dir(workspace::root().join(package)).args(["clippy", "--locked", "--target-dir"]);
+            cargo.current_dir(workspace::root().join(package)).args([
+                "clippy",
+                "--all-targets",
+                "--locked",
+                "--target-dir",
+            ]);
             cargo.arg(workspace::target().join("apart")).args(DENY);
             exec::run(&mut cargo, &name, BUILD_LIMIT)?.success(&name).map(drop)
         });

@@ -305,6 +305,7 @@ impl<R: Rig> Bench<R> {
 }
 
 /// Adds a request; it is neither published nor kicked.
+#[allow(clippy::result_large_err, reason = "the payload comes back")]
 pub(crate) fn add<T: virtio_core::Transport, H: Hal>(
     port: &mut Port<'_, Scatter, T, H>,
     payload: Scatter,
@@ -314,6 +315,7 @@ pub(crate) fn add<T: virtio_core::Transport, H: Hal>(
 }
 
 /// Adds, publishes and kicks.
+#[allow(clippy::result_large_err, reason = "the payload comes back")]
 pub(crate) fn submit<T: virtio_core::Transport, H: Hal>(
     port: &mut Port<'_, Scatter, T, H>,
     payload: Scatter,
