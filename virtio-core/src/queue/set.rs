@@ -9,6 +9,32 @@ use super::{Queue, Setup};
 use crate::dma::{Private, Stopped};
 use crate::{Error, Hal, Misuse, QueueIndex};
 
+/// Queues that are released, those too that a panic of a payload leaves over.
+struct Rest<'s, H: Hal> {
+    set: &'s mut QueueSet<H>,
+    hal: &'s H,
+    proof: &'s Stopped,
+}
+
+impl<H: Hal> Rest<'_, H> {
+    fn release(mut self) {
+        self.release_all();
+        self.set.pages = None;
+    }
+
+    fn release_all(&mut self) {
+        while let Some(mut queue) = self.set.pop() {
+            queue.release_all(self.hal, self.proof, |_, _| {});
+        }
+    }
+}
+
+impl<H: Hal> Drop for Rest<'_, H> {
+    fn drop(&mut self) {
+        self.release_all();
+    }
+}
+
 /// All queues of a device.
 #[derive(Debug)]
 pub(crate) struct QueueSet<H: Hal> {
@@ -95,10 +121,8 @@ impl<H: Hal> QueueSet<H> {
     /// Takes all memory of all requests back, and frees the queues: the device was reset.
     pub(crate) fn release(&mut self, hal: &H, proof: &Stopped) {
         self.armed = false;
-        while let Some(mut queue) = self.pop() {
-            queue.release_all(hal, proof, |_, _| {});
-        }
-        self.pages = None;
+        let rest = Rest { set: self, hal, proof };
+        rest.release();
     }
 
     /// Gives the queues up without freeing them: the device may still use them.

@@ -29,6 +29,22 @@ pub(super) struct Settled {
     pub(super) marks: Marks,
 }
 
+/// Requests that are taken back: those that a panic of a payload, a closure or a waker leaves over lose their payloads too.
+struct Rest<'q, H: Hal, I: Iterator<Item = Slot>> {
+    slots: I,
+    queue: &'q mut Queue<H>,
+}
+
+impl<H: Hal, I: Iterator<Item = Slot>> Drop for Rest<'_, H, I> {
+    fn drop(&mut self) {
+        for slot in self.slots.by_ref() {
+            drop(self.queue.slots.stand_up(slot));
+            // SAFETY: made by `release_all` alone, which has the proof and has ended all sharing.
+            unsafe { self.queue.slots.drop_parked(slot) };
+        }
+    }
+}
+
 /// What the used ring of a plain queue had next.
 pub(super) enum Next {
     /// A request, settled.
@@ -333,11 +349,12 @@ impl<H: Hal> Queue<H> {
             head.state = State::Other;
             head.order |= DONE;
         }
-        for slot in self.slots.all() {
-            let waker = self.slots.stand_up(slot);
-            returned(self, slot);
+        let mut rest = Rest { slots: self.slots.all(), queue: self };
+        for slot in rest.slots.by_ref() {
+            let waker = rest.queue.slots.stand_up(slot);
+            returned(rest.queue, slot);
             // SAFETY: the proof, and no sharing of it is open any more.
-            unsafe { self.slots.drop_parked(slot) };
+            unsafe { rest.queue.slots.drop_parked(slot) };
             if let Some(waker) = waker {
                 waker.wake();
             }
