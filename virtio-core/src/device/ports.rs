@@ -50,10 +50,10 @@ impl<T: Transport, H: Hal + Clone> Device<T, H> {
     /// use virtio_core::queue::Request;
     /// use virtio_core::{Error, Hal, Transport};
     ///
-    /// type Received = Writable<&'static mut [u8]>;
+    /// type Received = Writable<Vec<u8>>;
     /// type Sent = Readable<&'static [u8]>;
     ///
-    /// fn two_cpus<T, H>(device: &mut Device<T, H>, buffer: &'static mut [u8]) -> Result<(), Error>
+    /// fn two_cpus<T, H>(device: &mut Device<T, H>, buffer: Vec<u8>) -> Result<(), Error>
     /// where
     ///     T: Transport + Sync,
     ///     H: Hal + Clone,
@@ -74,7 +74,7 @@ impl<T: Transport, H: Hal + Clone> Device<T, H> {
     /// # let init = Init::start(fake.transport(), hal.clone(), DeviceId::NET).unwrap();
     /// # let specs = [QueueSpec::new::<Received>(0, 8), QueueSpec::new::<Sent>(1, 8)];
     /// # let mut device = init.negotiate(&Wanted::default()).unwrap().queues(&specs).unwrap().live().unwrap();
-    /// # two_cpus(&mut device, vec![0; 64].leak()).unwrap();
+    /// # two_cpus(&mut device, vec![0; 64]).unwrap();
     /// # assert_eq!((fake.held(0), fake.held(1)), (1, 1));
     /// ```
     ///

@@ -55,11 +55,11 @@
 //! # use virtio_core::{DeviceId, Error, Hal, Transport};
 //! use virtio_core::queue::Request;
 //!
-//! type Sector = Writable<&'static mut [u8]>;
+//! type Sector = Writable<Vec<u8>>;
 //!
 //! fn read_many<T: Transport, H: Hal + Clone>(
 //!     device: &mut Device<T, H>,
-//!     sectors: Vec<&'static mut [u8]>,
+//!     sectors: Vec<Vec<u8>>,
 //! ) -> Result<usize, Error> {
 //!     let mut port = device.port::<Sector>(0)?;
 //!     for sector in sectors {
@@ -81,7 +81,7 @@
 //! # let fake = FakeDevice::builder(DeviceId::BLOCK).queue(0, 16, |_| Reply::Write(vec![0; 513])).build(&hal);
 //! # let init = Init::start(fake.transport(), hal.clone(), DeviceId::BLOCK)?.negotiate(&Wanted::default())?;
 //! # let mut device = init.queues(&[QueueSpec::new::<Sector>(0, 16).header(4).response(1)])?.live()?;
-//! # let sectors = (0..3).map(|_| &mut *vec![0; 512].leak()).collect();
+//! # let sectors = vec![vec![0; 512]; 3];
 //! # assert_eq!(read_many(&mut device, sectors)?, 3);
 //! # Ok::<(), Error>(())
 //! ```
