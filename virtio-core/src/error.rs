@@ -164,6 +164,8 @@ pub enum Misuse {
     QueueNotStopped,
     /// The queue was declared for another payload type.
     WrongPayload,
+    /// The device does not signal by so many interrupt vectors.
+    NoSuchVector,
     /// No such attachment, or one of another type.
     NoSuchAttachment,
     /// A request in flight names the attachment.
@@ -262,6 +264,7 @@ impl fmt::Display for Misuse {
             Self::QueueNotStopped => "the queue was not stopped",
             Self::QueueStopped => "the queue was stopped",
             Self::WrongPayload => "the queue carries another payload type",
+            Self::NoSuchVector => "no such interrupt vector",
             Self::NoSuchAttachment => "no such attachment",
             Self::AttachmentInUse => "a request in flight names the attachment",
             Self::BadLength => "the length is 0 or too large",

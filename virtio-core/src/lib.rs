@@ -67,6 +67,7 @@ pub mod dma;
 mod error;
 pub mod hal;
 mod index;
+pub mod interrupt;
 pub mod queue;
 pub mod regs;
 pub mod transport;
@@ -80,6 +81,7 @@ pub use dma::Dma;
 pub use error::{Error, Incompatible, Misbehaved, Misuse, Wait};
 pub use hal::{Deadline, Direction, DmaMemory, Frames, Hal, HalError, Leaked, MmioKind, OffsetHal, Segment};
 pub use index::{QueueIndex, QueueSize};
+pub use interrupt::{Endpoint, Interrupts};
 pub use transport::Transport;
 /// What stands in public signatures of this family.
 pub use zerocopy;

@@ -6,7 +6,7 @@
 use core::fmt;
 
 use crate::abi::status::Status;
-use crate::{DeviceAddr, DeviceId, Error, QueueIndex};
+use crate::{DeviceAddr, DeviceId, Error, Features, PhysAddr, QueueIndex};
 
 /// Registers of one virtio device, however they are reached.
 ///
@@ -105,6 +105,19 @@ pub trait Transport {
     /// As for [`Transport::read_config`].
     fn write_config(&mut self, offset: usize, bytes: &[u8]) -> Result<(), Error>;
 
+    /// Queue and transport features that this transport can carry out; the others are not accepted from a device that offers
+    /// them. The default leaves out what PCI alone has: `NOTIF_CONFIG_DATA` (VIRTIO 1.4 §4.1.5.2).
+    fn supported_features(&self) -> Features {
+        !Features::NOTIF_CONFIG_DATA
+    }
+
+    /// Where one of the device's shared-memory regions lies (VIRTIO 1.4 §2.10): for
+    /// [`Hal::map_mmio`](crate::Hal::map_mmio). `None` if there is none of this id.
+    fn shared_memory(&mut self, id: u8) -> Option<SharedMemory> {
+        let _ = id;
+        None
+    }
+
     /// Keeps the device off the bus for good, if the transport has such a switch (PCI's bus mastering): a second stop
     /// after a reset that was not confirmed. Answers whether the device is cut off now.
     fn cut_off(&mut self) -> bool {
@@ -144,6 +157,28 @@ pub struct Rings {
     /// `NOTIFICATION_DATA` was accepted: a notification is 32 bits wide and carries a position in the ring
     /// ([`Doorbell::at`]).
     pub notification_data: bool,
+    /// `NOTIF_CONFIG_DATA` was accepted: a notification names the queue by a number that the device has chosen, instead of by
+    /// its index (VIRTIO 1.4 §4.1.5.2).
+    pub notif_config_data: bool,
+}
+
+impl Rings {
+    /// The same rings, notified of as the accepted features say.
+    pub(crate) const fn with(mut self, features: Features) -> Self {
+        self.notification_data = features.contains(Features::NOTIFICATION_DATA);
+        self.notif_config_data = features.contains(Features::NOTIF_CONFIG_DATA);
+        self
+    }
+}
+
+/// Memory of the device's that the driver may map (VIRTIO 1.4 §2.10).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct SharedMemory {
+    /// Where it is.
+    pub address: PhysAddr,
+    /// Its length in bytes; never 0, and the end does not wrap.
+    pub len: u64,
 }
 
 /// How the reset of one queue stands (VIRTIO 1.4 §2.6.1, §4.1.4.3.2, §4.2.2.2).
@@ -234,12 +269,25 @@ macro_rules! forward {
             fn write_config(&mut self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
                 (**self).write_config(offset, bytes)
             }
+            fn supported_features(&self) -> Features { (**self).supported_features() }
+            fn shared_memory(&mut self, id: u8) -> Option<SharedMemory> { (**self).shared_memory(id) }
             fn cut_off(&mut self) -> bool { (**self).cut_off() }
         }
     };
 }
 
 forward!(impl<T> for &mut T);
+
+impl<T: crate::Interrupts> crate::Interrupts for &mut T {
+    type Endpoint = T::Endpoint;
+    fn vectors(&self) -> u16 {
+        (**self).vectors()
+    }
+    fn endpoint(&self, vector: u16) -> Result<Self::Endpoint, Error> {
+        (**self).endpoint(vector)
+    }
+}
+
 forward!(
     #[cfg(feature = "alloc")]
     impl<T> for alloc::boxed::Box<T>

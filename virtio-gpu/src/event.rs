@@ -1,6 +1,7 @@
 //! Changes of the displays (VIRTIO 1.4 §5.7.4).
 
 use virtio_core::config::ByteOrder;
+use virtio_core::device::DeviceEvent;
 use virtio_core::transport::InterruptStatus;
 use virtio_core::{Hal, Transport};
 
@@ -24,12 +25,45 @@ impl<T: Transport, H: Hal + Clone + 'static> Gpu<T, H> {
         Ok(changed)
     }
 
-    /// Reads why the device interrupts and acknowledges it. After [`InterruptStatus::CONFIG`], look at
-    /// [`Gpu::poll_display_change`].
+    /// Reads why the device interrupts and acknowledges it, where the driver itself does so. After
+    /// [`InterruptStatus::CONFIG`], look at [`Gpu::poll_display_change`].
     ///
     /// # Errors
     /// [`GpuError::Core`] if the device asks to be reset, and is taken down for it, or was taken down before.
     pub fn ack_interrupt(&mut self) -> Result<InterruptStatus, GpuError> {
         Ok(self.control.device.ack_interrupt()?)
     }
+
+    /// Follows up on an interrupt that an [`Endpoint`](virtio_core::Endpoint) has acknowledged in its handler. The endpoint
+    /// comes from [`Gpu::device`]'s [`endpoint`](virtio_core::device::Device::endpoint).
+    ///
+    /// # Errors
+    /// As for [`Gpu::poll_display_change`].
+    pub fn attend(&mut self, status: InterruptStatus) -> Result<Option<GpuEvent>, GpuError> {
+        match self.control.device.attend(status)? {
+            Some(DeviceEvent::NeedsReset) => Ok(Some(GpuEvent::NeedsReset)),
+            Some(_) => Ok(self.poll_display_change()?.then_some(GpuEvent::DisplayChanged)),
+            None => Ok(None),
+        }
+    }
+
+    /// Resets the device and brings it up again: after [`GpuEvent::NeedsReset`], or any error. Nothing that was shown or
+    /// attached survives; make a new [`screen`](Gpu::screen).
+    ///
+    /// # Errors
+    /// As for [`Gpu::new`].
+    pub fn recover(self) -> Result<Self, GpuError> {
+        self.control.device.rebuild(Self::new)
+    }
+}
+
+/// What a GPU has to tell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum GpuEvent {
+    /// Displays were added, removed or resized: read [`Gpu::display_info`] and [`Gpu::edid`] again.
+    DisplayChanged,
+    /// It has met an error that it cannot recover from, and was reset: [`Gpu::recover`] brings it up again.
+    NeedsReset,
 }

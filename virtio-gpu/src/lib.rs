@@ -104,6 +104,7 @@ pub use device::Gpu;
 pub use display::{Display, DisplayInfo, ScanoutId};
 pub use edid::{BLOCK_LEN, Edid, EdidError, Letters, Mode, Name};
 pub use error::{CloseError, GpuError, Kept, ScreenError};
+pub use event::GpuEvent;
 pub use format::{BYTES_PER_PIXEL, Format, Rgb};
 pub use framebuffer::Framebuffer;
 pub use rect::Rect;

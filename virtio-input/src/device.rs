@@ -1,6 +1,6 @@
 //! The driver (VIRTIO 1.4 §5.8.5, §5.8.6).
 
-use virtio_core::device::{Device, Init, NotStopped, Wanted};
+use virtio_core::device::{Device, DeviceEvent, Init, NotStopped, Wanted};
 use virtio_core::queue::{QueueSpec, Request};
 use virtio_core::transport::{InterruptStatus, TransportInfo};
 use virtio_core::{DeviceId, Features, Hal, Transport};
@@ -190,6 +190,30 @@ impl<T: Transport, H: Hal + Clone> Input<T, H> {
     /// [`InputError::Core`], also if the device asks to be reset: it is taken down then.
     pub fn ack_interrupt(&mut self) -> Result<InterruptStatus, InputError> {
         Ok(self.device.ack_interrupt()?)
+    }
+
+    /// Follows up on an interrupt that an [`Endpoint`](virtio_core::Endpoint) has acknowledged in its handler. The endpoint
+    /// comes from [`Input::device`]'s [`endpoint`](virtio_core::device::Device::endpoint). Fetch events after it, too.
+    ///
+    /// # Errors
+    /// [`InputError::Core`] if the device was taken down.
+    pub fn attend(&mut self, status: InterruptStatus) -> Result<Option<DeviceEvent>, InputError> {
+        Ok(self.device.attend(status)?)
+    }
+
+    /// Resets the device and brings it up again: after [`DeviceEvent::NeedsReset`], or any error. Events that were not
+    /// fetched are lost.
+    ///
+    /// # Errors
+    /// As for [`Input::new`].
+    pub fn recover(self) -> Result<Self, InputError> {
+        self.device.rebuild(Self::new)
+    }
+
+    /// The device below.
+    #[must_use]
+    pub fn device(&self) -> &Device<T, H> {
+        &self.device
     }
 
     /// Resets the device, frees its memory and gives the transport back.

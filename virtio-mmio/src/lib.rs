@@ -68,6 +68,7 @@
 #[cfg(test)]
 extern crate alloc;
 
+mod endpoint;
 mod error;
 mod probe;
 mod queue;
@@ -78,6 +79,7 @@ mod transport;
 #[cfg(test)]
 mod tests;
 
+pub use endpoint::MmioEndpoint;
 pub use error::ProbeError;
 pub use probe::{Probed, probe, probe_modern};
 pub use slots::{Slot, find, probe_all, slots};

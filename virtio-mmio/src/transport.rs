@@ -5,11 +5,11 @@ use virtio_core::regs::Registers;
 use virtio_core::transport::{Doorbell, DoorbellWidth, InterruptStatus, QueueReset, Rings, TransportInfo};
 use virtio_core::{DeviceId, Error, QueueIndex, Status, Transport};
 
-use crate::queue;
 use crate::regs::{
     CONFIG, CONFIG_GENERATION, DEVICE_FEATURES, DEVICE_FEATURES_SEL, DRIVER_FEATURES, DRIVER_FEATURES_SEL,
-    INTERRUPT_ACK, INTERRUPT_STATUS, QUEUE_NOTIFY, QUEUE_SEL, QUEUE_SIZE_MAX, STATUS, VENDOR_ID,
+    QUEUE_NOTIFY, QUEUE_SEL, QUEUE_SIZE_MAX, STATUS, VENDOR_ID,
 };
+use crate::{endpoint, queue};
 
 /// Version of the register layout (VIRTIO 1.4 §4.2.2, §4.2.4).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,6 +45,10 @@ impl<R: Registers> MmioTransport<R> {
         self.regs
     }
 
+    pub(crate) const fn registers(&self) -> &R {
+        &self.regs
+    }
+
     /// Version of the registers.
     #[must_use]
     pub const fn version(&self) -> Version {
@@ -78,7 +82,10 @@ impl<R: Registers> Transport for MmioTransport<R> {
     fn status(&self) -> Status {
         // Eight bits are defined. Anything above them is not 0 either: a device that is gone reads as all ones, and must not
         // look like one that has completed its reset.
-        Status::from_bits_retain(u8::try_from(STATUS.read(&self.regs)).unwrap_or(u8::MAX))
+        let status = Status::from_bits_retain(u8::try_from(STATUS.read(&self.regs)).unwrap_or(u8::MAX));
+        // After the end of a reset, memory is read as the device left it.
+        self.regs.register_before_memory();
+        status
     }
 
     fn set_status(&mut self, status: Status) {
@@ -144,14 +151,7 @@ impl<R: Registers> Transport for MmioTransport<R> {
     }
 
     fn ack_interrupt(&self) -> InterruptStatus {
-        let status = InterruptStatus::from_bits_truncate(INTERRUPT_STATUS.read(&self.regs));
-        if !status.is_empty() {
-            // Exactly the bits that the caller now handles, and none the specification does not know. The rings are
-            // looked at after this, so that nothing used in between is lost.
-            INTERRUPT_ACK.write(&self.regs, status.bits());
-        }
-        self.regs.register_before_memory();
-        status
+        endpoint::acknowledge(&self.regs)
     }
 
     fn config_generation(&self) -> u32 {

@@ -7,6 +7,7 @@ use virtio_core::{
     DeviceId, Error, Hal, HalError, Incompatible, MmioKind, PhysAddr, QueueIndex, Status, Transport,
 };
 
+use crate::endpoint;
 use crate::header::{
     COMMAND_INTX_DISABLE, COMMAND_MASTER, COMMAND_MEMORY, change, command, enable, set_command,
 };
@@ -130,6 +131,11 @@ impl<R: Registers, A: ConfigAccess> PciTransport<R, A> {
         })
     }
 
+    /// The block in which the ISR status is, and where in it.
+    pub(crate) const fn isr(&self) -> (&R, usize) {
+        (&self.isr, self.isr_offset)
+    }
+
     /// Where the function is.
     #[must_use]
     pub const fn function(&self) -> FunctionAddress {
@@ -164,7 +170,10 @@ impl<R: Registers, A: ConfigAccess> Transport for PciTransport<R, A> {
     }
 
     fn status(&self) -> Status {
-        Status::from_bits_retain(DEVICE_STATUS.read(&self.common))
+        let status = Status::from_bits_retain(DEVICE_STATUS.read(&self.common));
+        // After the end of a reset, memory is read as the device left it.
+        self.common.register_before_memory();
+        status
     }
 
     fn set_status(&mut self, status: Status) {
@@ -240,10 +249,7 @@ impl<R: Registers, A: ConfigAccess> Transport for PciTransport<R, A> {
     }
 
     fn ack_interrupt(&self) -> InterruptStatus {
-        // Reading clears: whoever reads gets both bits.
-        let status = InterruptStatus::from_bits_truncate(u32::from(self.isr.read8(self.isr_offset)));
-        self.isr.register_before_memory();
-        status
+        endpoint::acknowledge(&self.isr, self.isr_offset)
     }
 
     fn config_generation(&self) -> u32 {

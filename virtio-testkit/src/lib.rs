@@ -138,4 +138,4 @@ pub use queue::{Lie, Reply, Request};
 pub use registers::FakeRegisters;
 pub use ring::{Buffer, Chain, DeviceQueue, PackedDeviceSide, SplitDeviceSide};
 pub use trace::Event;
-pub use transport::FakeTransport;
+pub use transport::{FakeEndpoint, FakeTransport};

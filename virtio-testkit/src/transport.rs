@@ -6,7 +6,9 @@ use virtio_core::config::check_access;
 use virtio_core::transport::{
     Doorbell, DoorbellWidth, InterruptStatus, QueueReset, Rings, Transport, TransportInfo,
 };
-use virtio_core::{DeviceId, Error, Features, Incompatible, QueueIndex, Status};
+use virtio_core::{
+    DeviceId, Endpoint, Error, Features, Incompatible, Interrupts, Misuse, QueueIndex, Status,
+};
 
 use crate::device::{FakeDevice, QueueResetStyle, Reset, State};
 use crate::queue::FakeQueue;
@@ -35,6 +37,11 @@ impl FakeTransport {
 }
 
 impl State {
+    fn acknowledge(&mut self) -> InterruptStatus {
+        self.memory.record(Event::InterruptAck);
+        InterruptStatus::from_bits_retain(std::mem::take(&mut self.interrupt))
+    }
+
     fn window(&self, window: u32) -> u32 {
         if self.aliases_windows { window.min(1) } else { window }
     }
@@ -257,9 +264,7 @@ impl Transport for FakeTransport {
     }
 
     fn ack_interrupt(&self) -> InterruptStatus {
-        let mut state = self.device.state();
-        state.memory.record(Event::InterruptAck);
-        InterruptStatus::from_bits_retain(std::mem::take(&mut state.interrupt))
+        self.device.state().acknowledge()
     }
 
     fn config_generation(&self) -> u32 {
@@ -304,5 +309,36 @@ impl Transport for FakeTransport {
         state.memory.record(Event::CutOff);
         state.cut_off |= state.can_be_cut_off;
         state.cut_off
+    }
+}
+
+/// The one interrupt of a [`FakeDevice`], for a handler.
+pub struct FakeEndpoint {
+    device: FakeDevice,
+}
+
+impl fmt::Debug for FakeEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("FakeEndpoint").field(&self.device).finish()
+    }
+}
+
+impl Endpoint for FakeEndpoint {
+    fn ack(&self) -> InterruptStatus {
+        self.device.state().acknowledge()
+    }
+    fn serves(&self, _queue: QueueIndex) -> bool {
+        true
+    }
+}
+
+impl Interrupts for FakeTransport {
+    type Endpoint = FakeEndpoint;
+
+    fn endpoint(&self, vector: u16) -> Result<FakeEndpoint, Error> {
+        if vector != 0 {
+            return Err(Misuse::NoSuchVector.into());
+        }
+        Ok(FakeEndpoint { device: self.device.clone() })
     }
 }

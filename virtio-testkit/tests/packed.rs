@@ -362,7 +362,7 @@ fn lies_are_told_as_described() {
 fn impossible_rings_are_refused() {
     let rings = |size, descriptor, driver, device| {
         let [descriptor, driver, device] = [descriptor, driver, device].map(DeviceAddr::new);
-        Rings { size, descriptor, driver, device, notification_data: false }
+        Rings { size, descriptor, driver, device, notification_data: false, notif_config_data: false }
     };
     for good in [rings(1, 16, 4, 8), rings(6, 16, 4, 8), rings(32768, 16, 4, 8)] {
         PackedDeviceSide::new(good, PACKED).unwrap();

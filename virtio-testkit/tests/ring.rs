@@ -32,8 +32,14 @@ impl Driver {
         let memory = hal.memory();
         memory.write(pages.device, &[0; 16384]).unwrap();
         let at = |page: usize| pages.device.checked_add(page * 4096).unwrap();
-        let rings =
-            Rings { size: 4, descriptor: at(0), driver: at(1), device: at(2), notification_data: false };
+        let rings = Rings {
+            size: 4,
+            descriptor: at(0),
+            driver: at(1),
+            device: at(2),
+            notification_data: false,
+            notif_config_data: false,
+        };
         Self { hal, memory, pages, queue: DeviceQueue::new(rings, features, false).unwrap(), available: 0 }
     }
 
@@ -333,7 +339,7 @@ fn suppression_fields_are_written_where_the_driver_looks() {
 fn impossible_rings_are_refused() {
     let rings = |size, descriptor, driver, device| {
         let [descriptor, driver, device] = [descriptor, driver, device].map(DeviceAddr::new);
-        Rings { size, descriptor, driver, device, notification_data: false }
+        Rings { size, descriptor, driver, device, notification_data: false, notif_config_data: false }
     };
     let refused = |rings, legacy| DeviceQueue::new(rings, PLAIN, legacy).is_err();
     assert!(!refused(rings(8, 16, 2, 4), false));

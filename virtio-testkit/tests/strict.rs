@@ -252,7 +252,7 @@ fn started(hal: &TestHal) -> (FakeDevice, FakeTransport) {
 
 fn rings(at: u64) -> Rings {
     let [descriptor, driver, device] = [at, at + 4096, at + 8192].map(DeviceAddr::new);
-    Rings { size: 8, descriptor, driver, device, notification_data: false }
+    Rings { size: 8, descriptor, driver, device, notification_data: false, notif_config_data: false }
 }
 
 #[test]

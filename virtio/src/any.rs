@@ -1,10 +1,11 @@
 //! One type for whatever transport a device turned up on.
 
+use virtio_core::interrupt::{Endpoint, Interrupts, Shareable};
 use virtio_core::regs::Registers;
-use virtio_core::transport::{Doorbell, InterruptStatus, QueueReset, Rings, TransportInfo};
-use virtio_core::{DeviceId, Error, QueueIndex, Status, Transport};
-use virtio_mmio::MmioTransport;
-use virtio_pci::{ConfigAccess, PciTransport};
+use virtio_core::transport::{Doorbell, InterruptStatus, QueueReset, Rings, SharedMemory, TransportInfo};
+use virtio_core::{DeviceId, Error, Features, QueueIndex, Status, Transport};
+use virtio_mmio::{MmioEndpoint, MmioTransport};
+use virtio_pci::{ConfigAccess, PciEndpoint, PciTransport};
 
 /// A device on any of the transports, so that one binary serves machines of both kinds and one driver type fits all.
 ///
@@ -98,7 +99,52 @@ impl<R: Registers, A: ConfigAccess> Transport for AnyTransport<R, A> {
     fn write_config(&mut self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
         each!(self, transport => transport.write_config(offset, bytes))
     }
+    fn supported_features(&self) -> Features {
+        each!(self, transport => transport.supported_features())
+    }
+    fn shared_memory(&mut self, id: u8) -> Option<SharedMemory> {
+        each!(self, transport => transport.shared_memory(id))
+    }
     fn cut_off(&mut self) -> bool {
         each!(self, transport => transport.cut_off())
+    }
+}
+
+/// An interrupt of a device on any of the transports, for its handler.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum AnyEndpoint<R: Registers> {
+    /// Of memory-mapped registers.
+    Mmio(MmioEndpoint<R>),
+    /// Of a PCI function.
+    Pci(PciEndpoint<R>),
+}
+
+impl<R: Shareable> Endpoint for AnyEndpoint<R> {
+    fn ack(&self) -> InterruptStatus {
+        match self {
+            Self::Mmio(endpoint) => endpoint.ack(),
+            Self::Pci(endpoint) => endpoint.ack(),
+        }
+    }
+    fn serves(&self, queue: QueueIndex) -> bool {
+        match self {
+            Self::Mmio(endpoint) => endpoint.serves(queue),
+            Self::Pci(endpoint) => endpoint.serves(queue),
+        }
+    }
+}
+
+impl<R: Shareable, A: ConfigAccess> Interrupts for AnyTransport<R, A> {
+    type Endpoint = AnyEndpoint<R>;
+
+    fn vectors(&self) -> u16 {
+        each!(self, transport => transport.vectors())
+    }
+    fn endpoint(&self, vector: u16) -> Result<Self::Endpoint, Error> {
+        Ok(match self {
+            Self::Mmio(transport) => AnyEndpoint::Mmio(transport.endpoint(vector)?),
+            Self::Pci(transport) => AnyEndpoint::Pci(transport.endpoint(vector)?),
+        })
     }
 }

@@ -92,7 +92,7 @@
 mod any;
 
 #[cfg(all(feature = "mmio", feature = "pci"))]
-pub use any::AnyTransport;
+pub use any::{AnyEndpoint, AnyTransport};
 pub use virtio_core::*;
 #[cfg(feature = "gpu")]
 pub use virtio_gpu as gpu;

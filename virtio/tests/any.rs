@@ -57,8 +57,14 @@ type NoPci = AccessFns<fn(FunctionAddress, u16) -> u32, fn(FunctionAddress, u16,
 fn exercise(transport: &mut impl Transport) -> String {
     let queue = QueueIndex::new(3);
     let address = DeviceAddr::new(0x1_2345_6000);
-    let rings =
-        Rings { size: 8, descriptor: address, driver: address, device: address, notification_data: false };
+    let rings = Rings {
+        size: 8,
+        descriptor: address,
+        driver: address,
+        device: address,
+        notification_data: false,
+        notif_config_data: false,
+    };
     let mut bytes = [0; 4];
     let mut answers = format!("{:?} {:?}", transport.info(), transport.device_id());
     let legacy = (transport.is_legacy(), transport.dictates_queue_size(), transport.has_config_generation());

@@ -117,7 +117,7 @@ impl<T: Transport, H: Hal + Clone> Guard<T, H> {
         let transport = self.transport_mut()?;
         let legacy = transport.is_legacy();
         let offered = wanted.offered(transport);
-        let accepted = wanted.choose(offered, legacy, &self.hal)?;
+        let accepted = wanted.choose(offered & transport.supported_features(), legacy, &self.hal)?;
         accept(self.transport_mut()?, accepted);
         if !legacy {
             self.add_status(Status::FEATURES_OK)?;
@@ -140,7 +140,7 @@ impl<T: Transport, H: Hal + Clone> Guard<T, H> {
     fn declare_one(&mut self, spec: &QueueSpec) -> Result<(), Error> {
         let setup = self.fit(spec)?;
         // In the guard's hands at once: whatever happens below, a panic included, it frees the rings after the reset.
-        let rings = self.queues.add(&self.hal, &setup)?.addresses();
+        let rings = self.queues.add(&self.hal, &setup)?.addresses().with(self.features);
         // From here on the device may know of the rings, whatever `enable_queue` answers.
         self.phase = Phase::Armed;
         self.queues.arm();

@@ -163,7 +163,7 @@ impl<T: Transport, H: Hal + Clone> Device<T, H> {
     }
 
     /// Whether the device asks to be reset.
-    fn needs_reset(&self) -> bool {
+    pub(super) fn needs_reset(&self) -> bool {
         let status = self.guard.transport().map(Transport::status);
         status.is_ok_and(|status| status.contains(Status::DEVICE_NEEDS_RESET))
     }

@@ -5,6 +5,7 @@
 //! carry, knows how to take a device down: reset, wait for the confirmation, then free (I-RESET).
 
 mod attached;
+mod events;
 mod guard;
 mod init;
 mod live;
@@ -16,6 +17,7 @@ mod renew;
 mod threads;
 
 pub use attached::NotDetached;
+pub use events::DeviceEvent;
 pub use init::{Driver, FeaturesOk, Init, QueuesReady};
 pub use live::{Device, NotStopped};
 pub use negotiate::Wanted;

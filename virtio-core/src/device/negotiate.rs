@@ -12,6 +12,7 @@ const IMPLEMENTED: Features = Features::EVENT_IDX
     .union(if cfg!(feature = "packed") { Features::RING_PACKED } else { Features::empty() })
     .union(Features::IN_ORDER)
     .union(Features::NOTIFICATION_DATA)
+    .union(Features::NOTIF_CONFIG_DATA)
     .union(Features::RING_RESET);
 const IMPLEMENTED_LEGACY: Features =
     Features::EVENT_IDX.union(Features::ANY_LAYOUT).union(Features::INDIRECT_DESC);

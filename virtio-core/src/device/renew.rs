@@ -61,7 +61,7 @@ impl<T: Transport, H: Hal + Clone> Device<T, H> {
         let Parts { hal, queues, .. } = self.guard.parts()?;
         let queue = queues.get(index).ok_or(Misuse::NoSuchQueue)?;
         queue.restart(hal)?;
-        let rings = queue.addresses();
+        let rings = queue.addresses().with(self.guard.features);
         match self.guard.transport_mut()?.enable_queue(index, &rings) {
             Ok(doorbell) => {
                 let queue = self.guard.queues.get(index).ok_or(Misuse::NoSuchQueue)?;

@@ -138,8 +138,7 @@ impl<H: Hal> Queue<H> {
         u16::try_from(self.counts.added.wrapping_sub(self.counts.completed)).unwrap_or(u16::MAX)
     }
     pub(crate) fn addresses(&self) -> Rings {
-        let rings = self.ring.addresses(&self.cold.regions);
-        Rings { notification_data: self.notification_data, ..rings }
+        self.ring.addresses(&self.cold.regions)
     }
     pub(crate) fn set_doorbell(&mut self, doorbell: Doorbell) {
         self.cold.doorbell = Some(doorbell);

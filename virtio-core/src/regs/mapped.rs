@@ -3,7 +3,7 @@
 
 use core::mem::ManuallyDrop;
 
-use super::{NativeRegs, Registers};
+use super::{NativeRegs, Registers, Reopen};
 use crate::{Hal, HalError, MmioKind, PhysAddr};
 
 /// Registers that the [`Hal`] has mapped. Dropping the value unmaps them.
@@ -11,6 +11,9 @@ use crate::{Hal, HalError, MmioKind, PhysAddr};
 pub struct Mapped<H: Hal> {
     regs: ManuallyDrop<NativeRegs>,
     hal: H,
+    address: PhysAddr,
+    len: usize,
+    kind: MmioKind,
 }
 
 impl<H: Hal> Mapped<H> {
@@ -20,7 +23,7 @@ impl<H: Hal> Mapped<H> {
     /// What the Hal answers; [`HalError::CannotMap`] if it mapped less than asked for.
     pub fn new(hal: H, address: PhysAddr, len: usize, kind: MmioKind) -> Result<Self, HalError> {
         let regs = hal.map_mmio(address, len, kind)?;
-        let mapped = Self { regs: ManuallyDrop::new(regs), hal };
+        let mapped = Self { regs: ManuallyDrop::new(regs), hal, address, len, kind };
         if mapped.regs.len() < len { Err(HalError::CannotMap) } else { Ok(mapped) }
     }
 }
@@ -55,5 +58,12 @@ impl<H: Hal> Registers for Mapped<H> {
     }
     fn write32(&self, offset: usize, value: u32) {
         self.regs.write32(offset, value);
+    }
+}
+
+/// Asks the Hal for the same range again.
+impl<H: Hal + Clone> Reopen for Mapped<H> {
+    fn reopen(&self) -> Result<Self, HalError> {
+        Self::new(self.hal.clone(), self.address, self.len, self.kind)
     }
 }

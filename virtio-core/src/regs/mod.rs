@@ -34,6 +34,8 @@ mod port;
 
 use core::marker::PhantomData;
 
+use crate::HalError;
+
 pub use crate::register;
 pub use barrier::BarrierClass;
 pub(crate) use barrier::device_barrier;
@@ -78,6 +80,22 @@ pub trait Registers {
     /// Orders earlier register reads before later reads of memory: due between interrupt status and ring.
     fn register_before_memory(&self) {
         barrier::register_before_memory();
+    }
+}
+
+/// Registers that can be reached once more, independently of this way to them: what an
+/// [interrupt endpoint](crate::interrupt) is built on.
+pub trait Reopen: Registers + Sized {
+    /// Another way to the same registers.
+    ///
+    /// # Errors
+    /// What the [`Hal`](crate::Hal) answers that is asked to map them a second time.
+    fn reopen(&self) -> Result<Self, HalError>;
+}
+
+impl<R: Registers + ?Sized> Reopen for &R {
+    fn reopen(&self) -> Result<Self, HalError> {
+        Ok(*self)
     }
 }
 

@@ -7,7 +7,8 @@
 
 use core::arch::asm;
 
-use super::Registers;
+use super::{Registers, Reopen};
+use crate::HalError;
 
 /// Registers in the I/O ports of an x86 CPU.
 #[derive(Debug)]
@@ -67,6 +68,13 @@ impl Registers for PortRegs {
     access!(read8, write8, u8, "in al, dx", "out dx, al", "al");
     access!(read16, write16, u16, "in ax, dx", "out dx, ax", "ax");
     access!(read32, write32, u32, "in eax, dx", "out dx, eax", "eax");
+}
+
+/// Ports are there for everyone that may use them at all.
+impl Reopen for PortRegs {
+    fn reopen(&self) -> Result<Self, HalError> {
+        Ok(Self { base: self.base, len: self.len })
+    }
 }
 
 #[cfg(test)]

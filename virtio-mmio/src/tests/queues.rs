@@ -26,6 +26,7 @@ pub(super) fn legacy_rings(size: u16, descriptor: u64) -> Rings {
         driver: DeviceAddr::new(driver),
         device: DeviceAddr::new(device),
         notification_data: false,
+        notif_config_data: false,
     }
 }
 
@@ -40,6 +41,7 @@ fn version_2_in_order_and_ready_last() {
         driver: DeviceAddr::new(0x2_2345_7008),
         device: DeviceAddr::new(0x3_2345_8004),
         notification_data: false,
+        notif_config_data: false,
     };
     assert_eq!(transport(&bench).enable_queue(QUEUE, &rings), Ok(BELL));
     assert_eq!(

@@ -14,6 +14,7 @@ pub(super) const RINGS: Rings = Rings {
     driver: DeviceAddr::new(0x2_2345_7008),
     device: DeviceAddr::new(0x3_2345_8004),
     notification_data: false,
+    notif_config_data: false,
 };
 
 /// Runs a test on a GPU whose capability for notifications has this offset, length and multiplier.

@@ -45,7 +45,7 @@ impl Pages {
     pub(crate) fn rings(&self, size: u16, features: Features) -> Rings {
         let notification_data = features.contains(Features::NOTIFICATION_DATA);
         let [descriptor, driver, device] = [0, 1, 2].map(|page| self.at(page, 0));
-        Rings { size, descriptor, driver, device, notification_data }
+        Rings { size, descriptor, driver, device, notification_data, notif_config_data: false }
     }
 
     pub(crate) fn read(&self, place: DeviceAddr, len: usize) -> Vec<u8> {

@@ -109,6 +109,7 @@ impl PackedRing {
             driver: event(driver),
             device: event(device),
             notification_data: false,
+            notif_config_data: false,
         }
     }
 

@@ -103,6 +103,7 @@ impl SplitRing {
             driver: at(driver, layout.avail),
             device: at(if device.is_some() { device } else { driver }, layout.used),
             notification_data: false,
+            notif_config_data: false,
         }
     }
 
