@@ -13,7 +13,7 @@ const MAX_ENTRIES: u8 = 48;
 /// The list lies behind the header ...
 const FIRST: u16 = 0x40;
 /// ... and inside conventional configuration space.
-const END: u16 = 0x100;
+pub(crate) const END: u16 = 0x100;
 /// PCI's id for a vendor-specific capability.
 const VENDOR_SPECIFIC: u8 = 0x09;
 
@@ -79,6 +79,9 @@ pub struct Capability {
     pub region: Option<Region>,
     /// [`Structure::Notify`]: what a queue's notification offset is multiplied with, in bytes. Else 0.
     pub notify_multiplier: u32,
+    /// [`Structure::Vendor`]: whose data it is, by PCI vendor id. The data follow it in configuration space, and are for
+    /// debugging and reports alone (VIRTIO 1.4 §4.1.4.8.2). Else 0.
+    pub vendor_id: u16,
 }
 
 /// The virtio capabilities of a function, in the order of its list.
@@ -170,11 +173,13 @@ fn parse(read: impl Fn(u16) -> u32, at: u16, len: u8, cfg_type: u8) -> Option<Ca
         return None;
     }
     let word = |number: u16| read(at.saturating_add(number.saturating_mul(4)));
-    let bare = Capability { structure, at, id: 0, region: None, notify_multiplier: 0 };
-    if matches!(structure, Structure::PciConfig | Structure::Vendor) {
-        return Some(bare);
-    }
+    let bare = Capability { structure, at, id: 0, region: None, notify_multiplier: 0, vendor_id: 0 };
     let [bar, id, ..] = word(1).to_le_bytes();
+    match structure {
+        Structure::PciConfig => return Some(bare),
+        Structure::Vendor => return Some(Capability { vendor_id: u16::from_le_bytes([bar, id]), ..bare }),
+        _ => {}
+    }
     if usize::from(bar) >= BARS {
         return None;
     }
@@ -253,6 +258,7 @@ mod tests {
             id: 0,
             region,
             notify_multiplier,
+            vendor_id: 0,
         };
         assert_eq!(
             space.found(),
@@ -332,6 +338,15 @@ mod tests {
         }
         // Types 5 and 9 have no BAR to be wrong about.
         assert_eq!(Space::new().cap(0x40, [0, 20, 5, 255], 0, 0, 4).found().len(), 1);
+    }
+
+    #[test]
+    fn vendor_data_say_whose_they_are() {
+        let space = Space::new().cap(0x40, [0x48, 8, 9, 0xf4], 0x1a, 0, 0).put(0x48, &[9, 0, 16, 1]);
+        let found = space.found();
+        assert_eq!((found[0].structure, found[0].vendor_id), (Structure::Vendor, 0x1af4));
+        // They are passed over by whoever looks for a structure.
+        assert_eq!((found[1].structure, found[1].vendor_id), (Structure::Common, 0));
     }
 
     #[test]

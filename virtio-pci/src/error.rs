@@ -23,6 +23,22 @@ pub enum PciError {
     },
     /// The device has no virtio capabilities: it has the legacy interface only, in I/O ports (VIRTIO 1.4 §4.1.4.10).
     LegacyOnly,
+    /// The device has no legacy interface: by its device id (0x1041 and above), or by its revision.
+    ModernOnly {
+        /// Its device id.
+        device: u16,
+        /// Its revision; a transitional device has 0 (VIRTIO 1.4 §4.1.2.3).
+        revision: u8,
+    },
+    /// BAR 0 is no I/O BAR: there is no legacy interface (VIRTIO 1.4 §4.1.4.10).
+    NoLegacyBar,
+    /// BAR 0 ends before the legacy registers do.
+    LegacyBarTooShort {
+        /// Its size in bytes.
+        size: u64,
+    },
+    /// The function does not decode its I/O BARs although told to.
+    IoDecodeRefused,
     /// The device lists no usable structure of a type it must have (in a memory BAR that it implements).
     MissingStructure(Structure),
     /// A structure does not lie in its BAR.
@@ -45,8 +61,23 @@ pub enum PciError {
     RegionMisaligned(Structure),
     /// The function does not decode its memory BARs although told to.
     DecodeRefused,
-    /// The function does not switch MSI-X off although told to: its ISR status would stay silent.
+    /// The function does not switch MSI-X off (its ISR status would stay silent) or on although told to, or does not keep
+    /// what is written into its table.
     MsixRefused,
+    /// The MSI-X table or its pending bits do not lie in a memory BAR, or overlap.
+    MsixMisplaced {
+        /// The BAR, as the capability names it.
+        bar: u8,
+        /// Where it should start in the BAR, in bytes.
+        offset: u64,
+    },
+    /// The address of a message is no multiple of 4.
+    BadMessage {
+        /// Its vector.
+        vector: u16,
+        /// The address.
+        address: u64,
+    },
     /// A BAR breaks the format: a reserved type, a size that is no power of two, a 64-bit BAR without an upper half.
     MalformedBar {
         /// The function.
@@ -117,6 +148,14 @@ impl fmt::Display for PciError {
             Self::LegacyOnly => {
                 f.write_str("the device has the legacy interface only (no virtio capabilities)")
             }
+            Self::ModernOnly { device, revision } => {
+                write!(f, "device {device:04x} (revision {revision}) has no legacy interface")
+            }
+            Self::NoLegacyBar => f.write_str("there is no legacy interface: BAR 0 is no I/O BAR"),
+            Self::LegacyBarTooShort { size } => {
+                write!(f, "BAR 0 has only {size} bytes: the legacy registers do not fit")
+            }
+            Self::IoDecodeRefused => f.write_str("the function does not enable its I/O BARs"),
             Self::MissingStructure(structure) => write!(f, "the device has no usable {structure}"),
             Self::RegionOutsideBar { structure, bar, offset } => {
                 write!(f, "the {structure} at {offset:#x} does not lie in BAR {bar}")
@@ -124,7 +163,13 @@ impl fmt::Display for PciError {
             Self::RegionTooShort { structure, len } => write!(f, "the {structure} has only {len} bytes"),
             Self::RegionMisaligned(structure) => write!(f, "the {structure} is not aligned"),
             Self::DecodeRefused => f.write_str("the function does not enable its memory BARs"),
-            Self::MsixRefused => f.write_str("the function does not switch MSI-X off"),
+            Self::MsixRefused => f.write_str("the function does not switch MSI-X as told"),
+            Self::MsixMisplaced { bar, offset } => {
+                write!(f, "the MSI-X table or pending bits at {offset:#x} of BAR {bar} are misplaced")
+            }
+            Self::BadMessage { vector, address } => {
+                write!(f, "the message address {address:#x} of vector {vector} is no multiple of 4")
+            }
             Self::MalformedBar { function, bar } => write!(f, "BAR {bar} of {function} is malformed"),
             Self::BarUnassigned { function, bar } => write!(f, "BAR {bar} of {function} has no address"),
             Self::BarOutsideWindow { function, bar, address, size } => {

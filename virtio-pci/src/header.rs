@@ -10,6 +10,8 @@ pub(crate) const BAR0: u16 = 0x10;
 /// Devices: expansion ROM.
 pub(crate) const ROM: u16 = 0x30;
 pub(crate) const CAPABILITIES: u16 = 0x34;
+/// Interrupt line, interrupt pin, minimum grant, maximum latency.
+pub(crate) const INTERRUPT: u16 = 0x3c;
 
 /// Bridges: primary, secondary, subordinate bus, secondary latency timer.
 pub(crate) const BUS_NUMBERS: u16 = 0x18;
@@ -63,7 +65,15 @@ pub(crate) fn change<A: ConfigAccess>(access: &A, function: FunctionAddress, set
     if after != before {
         set_command(access, function, after);
     }
-    command(access, function) & set == set
+    // A function that is gone reads as all ones; the upper bits of the register are reserved and 0.
+    let now = command(access, function);
+    now & set == set && now != COMMAND
+}
+
+/// Whether the function has an interrupt line: a pin, INTA to INTD.
+pub(crate) fn has_interrupt_pin<A: ConfigAccess>(access: &A, function: FunctionAddress) -> bool {
+    let [_, pin, ..] = access.read32(function, INTERRUPT).to_le_bytes();
+    (1..=4).contains(&pin)
 }
 
 /// Does something while the function decodes neither ports nor memory, and puts the command register back.

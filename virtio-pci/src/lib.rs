@@ -16,22 +16,52 @@
 //!   with the [`Windows`] of the host bridge from the device tree's `ranges`.
 //! * [`PciTransport`] is the [`Transport`](virtio_core::Transport) that a device driver takes. It serves the modern interface,
 //!   of modern and transitional devices; a device with the legacy interface alone is refused by name
-//!   ([`PciError::LegacyOnly`]). Interrupts are INTx, or none: see [below](#interrupts).
+//!   ([`PciError::LegacyOnly`]): that one is for [`LegacyTransport`], which drives legacy and transitional devices through their
+//!   I/O ports. [`Interfaces`] tells one from the other. Interrupts are MSI-X, INTx, or none: see [below](#interrupts).
+//! * [`PciTransport::through_window`] drives a device whose BARs cannot be mapped, through configuration space alone.
 //!
 //! This crate has no unsafe code, needs no heap and does not panic, whatever a function or a bridge answers.
 //!
 //! # Interrupts
 //!
-//! A device signals by its INTx line, or the kernel polls. MSI-X is not used: if firmware or a kernel before this one
-//! left it on, the constructors of [`PciTransport`] switch it off ([`PciError::MsixRefused`] if it stays on), for with
-//! MSI-X a device may leave its ISR status alone (VIRTIO 1.4 §4.1.4.5). Nothing else of the MSI-X capability and its
-//! table is touched.
+//! A device signals by its INTx line, or by MSI-X messages if the kernel gives it some, or the kernel polls.
 //!
-//! The command register's Interrupt Disable bit is cleared when the first queue is enabled, that is after the reset, and
-//! not earlier: what a device had to say before is of no interest. It is never set. So a device in use may assert its
-//! line; a kernel that polls leaves the line masked at its interrupt controller, or sets the bit through its own
-//! [`ConfigAccess`] once the driver is up. Which interrupt the line is, only the platform knows (a device tree's
-//! `interrupt-map`, ACPI's `_PRT`).
+//! **By the line**, which is where every transport begins. MSI-X that firmware or a kernel before this one left on is
+//! switched off by the constructors of [`PciTransport`] ([`PciError::MsixRefused`] if it stays on), for with MSI-X a device
+//! may leave its ISR status alone (VIRTIO 1.4 §4.1.4.5). The command register's Interrupt Disable bit is cleared when the
+//! first queue is enabled, that is after the reset, and not earlier: what a device had to say before is of no interest. It
+//! is never set. So a device in use may assert its line; a kernel that polls leaves the line masked at its interrupt
+//! controller, or sets the bit through its own [`ConfigAccess`] once the driver is up. Which interrupt the line is, only the
+//! platform knows (a device tree's `interrupt-map`, ACPI's `_PRT`). A function without a line has no vector at all.
+//!
+//! **By messages**, after [`PciTransport::enable_msix`] with one [`MsixMessage`] for each vector. Vector 0 is for
+//! configuration changes, queue `q` has vector `1 + q % (n - 1)`; with one vector, all share it. The table is written while
+//! the function is mute, and it stays mute until the device has been reset and its first queue is enabled. After each reset
+//! the vectors are mapped again and read back (VIRTIO 1.4 §4.1.5.1.2). A queue whose vector the device refuses gets vector
+//! 0; a device that refuses this too, or the configuration vector, goes back to its line with MSI-X off, and where there is
+//! no line, [`Incompatible::InterruptRefused`](virtio_core::Incompatible) says so. What came of it is settled when the device
+//! is live, which is when [`Device::endpoint`](virtio_core::device::Device::endpoint) is called: a [`PciEndpoint`] of a
+//! vector touches no register.
+//!
+//! Dropping the transport switches MSI-X off, so that no message goes to a vector whose handler may be gone. A driver that
+//! gives the transport back has reset the device, which unmaps its vectors: MSI-X may stay on for the next driver. A message
+//! that is on its way meanwhile still arrives, so a handler is taken away after the transport.
+//!
+//! ```
+//! use virtio_core::regs::Mapped;
+//! use virtio_core::Hal;
+//! use virtio_pci::{ConfigAccess, MsixMessage, PciError, PciTransport};
+//!
+//! /// On x86: vectors 0x40 and 0x41 of the CPU whose local APIC has id 0.
+//! fn with_messages<H: Hal + Clone, A: ConfigAccess>(
+//!     hal: H,
+//!     transport: &mut PciTransport<Mapped<H>, A>,
+//! ) -> Result<u16, PciError> {
+//!     let message = |data| MsixMessage { address: 0xfee0_0000, data };
+//!     transport.enable_msix(hal, &[message(0x40), message(0x41)])
+//! }
+//! # let _ = with_messages::<&'static dyn Hal, &dyn ConfigAccess>;
+//! ```
 //!
 //! # Example
 //!
@@ -100,6 +130,8 @@
 
 #[cfg(test)]
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
 mod access;
 mod address;
@@ -109,8 +141,10 @@ mod bridge;
 pub mod caps;
 mod endpoint;
 mod error;
+mod extended;
 mod function;
 mod header;
+mod legacy;
 mod locate;
 mod msix;
 mod notify;
@@ -118,9 +152,11 @@ mod number;
 mod queue_reset;
 mod regs;
 mod rom;
+mod shared_memory;
 mod transport;
 mod walk;
 mod window;
+mod window_regs;
 
 #[cfg(test)]
 mod tests;
@@ -132,7 +168,10 @@ pub use bar::{BARS, BarInfo, BarKind, Bars, bars};
 pub use endpoint::PciEndpoint;
 pub use error::PciError;
 pub use function::{Function, Header, VIRTIO_VENDOR};
+pub use legacy::{Interfaces, IoRange, LegacyEndpoint, LegacyTransport};
+pub use msix::MsixMessage;
 pub use number::number_buses;
 pub use transport::PciTransport;
 pub use walk::{BusFunctions, Walk, functions_on, walk};
 pub use window::{Window, Windows};
+pub use window_regs::ConfigWindow;

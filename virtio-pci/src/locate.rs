@@ -1,21 +1,34 @@
-//! From capabilities to physical ranges: everything that is checked before anything is mapped.
+//! From capabilities to ranges of registers: everything that is checked before anything is mapped.
 
 use virtio_core::PhysAddr;
 
 use crate::bar::{Bars, bars};
-use crate::caps::{Capability, Structure, capabilities, find};
+use crate::caps::{Capability, Region, Structure, capabilities, find};
+use crate::msix::Msix;
 use crate::regs::{COMMON_NEEDED, COMMON_WHOLE};
-use crate::{ConfigAccess, Function, PciError, Windows};
+use crate::shared_memory::BarPlaces;
+use crate::{BarInfo, ConfigAccess, Function, PciError, Windows};
 
 /// No device's configuration space is longer.
 const DEVICE_WHOLE: u64 = 4096;
 /// Register windows are aligned to this.
 const ALIGN: u64 = 4;
 
+/// What the addresses of registers count from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum View<'a> {
+    /// Memory, as the CPU sees it through these windows; without windows, bus addresses are physical ones.
+    Memory(Option<&'a Windows>),
+    /// The start of each BAR, which needs no address of its own.
+    Bar,
+}
+
 /// A range of registers of the function.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Range {
-    /// Where to map from: aligned down to 4 bytes.
+    /// The BAR it lies in.
+    pub(crate) bar: u8,
+    /// Where it starts, in the [`View`]: aligned down to 4 bytes.
     pub(crate) base: PhysAddr,
     /// Bytes to skip from there to the structure.
     pub(crate) skip: usize,
@@ -32,26 +45,36 @@ pub(crate) struct Layout {
     pub(crate) notify_multiplier: u32,
     pub(crate) isr: Range,
     pub(crate) device: Option<Range>,
+    /// The MSI-X capability and where its table is. What is wrong with it does not concern who does not use it.
+    pub(crate) msix: Result<Option<(Msix, Range)>, PciError>,
+    /// Where the memory BARs are, if they can be mapped.
+    pub(crate) places: BarPlaces,
+    /// Whether every memory BAR has an address, so that the function may decode them.
+    pub(crate) decodable: bool,
 }
 
 /// Finds and checks the structures. The BARs are sized, nothing else changes.
 pub(crate) fn locate<A: ConfigAccess>(
     access: &A,
     function: &Function,
-    windows: Option<&Windows>,
+    view: View<'_>,
 ) -> Result<Layout, PciError> {
     let read = |offset: u16| access.read32(function.address, offset);
     if function.is_transitional() && capabilities(read).next().is_none() {
         return Err(PciError::LegacyOnly);
     }
+    if matches!(view, View::Bar) && find(read, Structure::PciConfig, |_| true).is_none() {
+        return Err(PciError::MissingStructure(Structure::PciConfig));
+    }
     let bars = bars(access, function)?;
-    let places = Places { function, bars: &bars, windows };
+    let places = Places { function, bars: &bars, view };
     let first = |structure| find(read, structure, |found| places.is_usable(found));
     let required = |structure| first(structure).ok_or(PciError::MissingStructure(structure));
 
     let common = required(Structure::Common)?;
     let notify = required(Structure::Notify)?;
     let isr = required(Structure::Isr)?;
+    let unassigned = bars.iter().flatten().find(|bar| bar.is_memory() && !bar.is_assigned());
     let layout = Layout {
         common: places.aligned(&common, COMMON_NEEDED, COMMON_WHOLE)?,
         notify: places.range(&notify, 2, u64::MAX)?,
@@ -63,25 +86,39 @@ pub(crate) fn locate<A: ConfigAccess>(
             }
             _ => None,
         },
+        msix: match view {
+            View::Memory(_) => Msix::find(access, function.address).map(|msix| places.msix(msix)).transpose(),
+            View::Bar => Ok(None),
+        },
+        places: match view {
+            View::Memory(_) => BarPlaces::new(&bars, |bar| places.start(bar).ok()),
+            View::Bar => BarPlaces::default(),
+        },
+        decodable: unassigned.is_none(),
     };
     // With memory decoding on, a BAR without an address would answer at address 0.
-    match bars.iter().flatten().find(|bar| bar.is_memory() && !bar.is_assigned()) {
-        Some(bar) => Err(PciError::BarUnassigned { function: function.address, bar: bar.index }),
-        None => Ok(layout),
+    match (view, unassigned) {
+        (View::Memory(_), Some(bar)) => {
+            Err(PciError::BarUnassigned { function: function.address, bar: bar.index })
+        }
+        _ => Ok(layout),
     }
 }
 
 struct Places<'a> {
     function: &'a Function,
     bars: &'a Bars,
-    windows: Option<&'a Windows>,
+    view: View<'a>,
 }
 
 impl Places<'_> {
-    /// Only memory BARs can be mapped.
+    /// The memory BAR of a region: only such can be mapped.
+    fn bar(&self, region: Region) -> Option<BarInfo> {
+        self.bars.get(usize::from(region.bar)).copied().flatten().filter(BarInfo::is_memory)
+    }
+
     fn is_usable(&self, found: &Capability) -> bool {
-        let bar = found.region.and_then(|region| self.bars.get(usize::from(region.bar)).copied().flatten());
-        bar.is_some_and(|bar| bar.is_memory())
+        found.region.and_then(|region| self.bar(region)).is_some()
     }
 
     fn aligned(&self, found: &Capability, needed: u64, wanted: u64) -> Result<Range, PciError> {
@@ -89,12 +126,12 @@ impl Places<'_> {
         if range.skip == 0 { Ok(range) } else { Err(PciError::RegionMisaligned(found.structure)) }
     }
 
-    /// The physical range of a structure: at least `needed` bytes, at most `wanted`, inside the BAR, inside the windows.
+    /// The range of a structure: at least `needed` bytes, at most `wanted`, inside the BAR, inside the windows.
     fn range(&self, found: &Capability, needed: u64, wanted: u64) -> Result<Range, PciError> {
         let structure = found.structure;
         let missing = PciError::MissingStructure(structure);
         let region = found.region.ok_or(missing)?;
-        let bar = self.bars.get(usize::from(region.bar)).copied().flatten().ok_or(missing)?;
+        let bar = self.bar(region).ok_or(missing)?;
         if region.len < needed {
             return Err(PciError::RegionTooShort { structure, len: region.len });
         }
@@ -102,16 +139,49 @@ impl Places<'_> {
         let room = bar.size.checked_sub(region.offset).filter(|&room| room >= needed);
         let outside = PciError::RegionOutsideBar { structure, bar: region.bar, offset: region.offset };
         let len = region.len.min(room.ok_or(outside)?).min(wanted);
+        self.part(&bar, region.offset, len)?.ok_or(outside)
+    }
 
-        let start = match self.windows {
-            Some(windows) => windows.locate(self.function.address, &bar)?,
-            None if bar.is_assigned() => PhysAddr::new(bar.address),
-            None => return Err(PciError::BarUnassigned { function: self.function.address, bar: bar.index }),
+    /// The range of the MSI-X table. Table and pending bits must lie in memory BARs, whole, and apart.
+    fn msix(&self, msix: Msix) -> Result<(Msix, Range), PciError> {
+        let [mut table_range, mut last] = [None; 2];
+        for (region, range) in [(msix.table, &mut table_range), (msix.pending, &mut last)] {
+            let misplaced = PciError::MsixMisplaced { bar: region.bar, offset: region.offset };
+            let bar = self.bar(region).ok_or(misplaced)?;
+            let inside = region.offset.checked_add(region.len).is_some_and(|end| end <= bar.size);
+            *range = if inside { self.part(&bar, region.offset, region.len)? } else { None };
+            if range.is_none() {
+                return Err(misplaced);
+            }
+        }
+        let (table, pending) = (msix.table, msix.pending);
+        let misplaced = PciError::MsixMisplaced { bar: table.bar, offset: table.offset };
+        let apart = table.bar != pending.bar
+            || table.offset.saturating_add(table.len) <= pending.offset
+            || pending.offset.saturating_add(pending.len) <= table.offset;
+        table_range.filter(|_| apart).map(|range| (msix, range)).ok_or(misplaced)
+    }
+
+    /// A part of a BAR, in the view; `None` if it wraps.
+    fn part(&self, bar: &BarInfo, offset: u64, len: u64) -> Result<Option<Range>, PciError> {
+        let address = self.start(bar)?.checked_add(offset).map(PhysAddr::get);
+        let Some(address) = address.filter(|address| address.checked_add(len).is_some()) else {
+            return Ok(None);
         };
-        let address = start.checked_add(region.offset).ok_or(outside)?.get();
-        address.checked_add(len).ok_or(outside)?;
         let base = address & !ALIGN.wrapping_sub(1);
-        let skip = usize::try_from(address.wrapping_sub(base)).map_err(|_| outside)?;
-        Ok(Range { base: PhysAddr::new(base), skip, len })
+        let skip = usize::try_from(address.wrapping_sub(base)).ok();
+        Ok(skip.map(|skip| Range { bar: bar.index, base: PhysAddr::new(base), skip, len }))
+    }
+
+    /// Where a BAR starts, in the view.
+    fn start(&self, bar: &BarInfo) -> Result<PhysAddr, PciError> {
+        match self.view {
+            View::Bar => Ok(PhysAddr::new(0)),
+            View::Memory(Some(windows)) => windows.locate(self.function.address, bar),
+            View::Memory(None) if bar.is_assigned() => Ok(PhysAddr::new(bar.address)),
+            View::Memory(None) => {
+                Err(PciError::BarUnassigned { function: self.function.address, bar: bar.index })
+            }
+        }
     }
 }

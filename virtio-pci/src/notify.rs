@@ -2,6 +2,7 @@
 
 use virtio_core::regs::Registers;
 use virtio_core::transport::{Doorbell, DoorbellWidth};
+use virtio_core::{Incompatible, QueueIndex};
 
 use crate::locate::Range;
 use crate::regs::{NUM_QUEUES, QUEUE_NOTIFY_OFF, QUEUE_SELECT};
@@ -52,19 +53,26 @@ impl<R: Registers> Notifications<R> {
         Ok(Self { regs: map(range)?, skip: range.skip, len: range.len, multiplier })
     }
 
-    /// Where the doorbell of a queue is, if all of it lies in the structure and one access can reach it.
-    pub(crate) fn doorbell(&self, notify_off: u16, width: DoorbellWidth) -> Option<usize> {
+    /// Where the doorbell of a queue is: all of it must lie in the structure, and one access must reach it.
+    pub(crate) fn doorbell(
+        &self,
+        queue: QueueIndex,
+        notify_off: u16,
+        width: DoorbellWidth,
+    ) -> Result<usize, Incompatible> {
         let start = start(notify_off, self.multiplier);
         let (bytes, misaligned) = match width {
             DoorbellWidth::Bits16 => (NARROW, 1),
             DoorbellWidth::Bits32 => (WIDE, 3),
         };
-        if start.checked_add(bytes)? > self.len {
-            return None;
+        let outside = Incompatible::DoorbellOutside(queue);
+        if start.saturating_add(bytes) > self.len {
+            return Err(outside);
         }
-        let offset = usize::try_from(start).ok()?.checked_add(self.skip)?;
+        let offset =
+            usize::try_from(start).ok().and_then(|start| start.checked_add(self.skip)).ok_or(outside)?;
         // An odd multiplier (or one of 2, with positions) makes doorbells that no access of this width can reach.
-        (offset & misaligned == 0).then_some(offset)
+        if offset & misaligned == 0 { Ok(offset) } else { Err(Incompatible::DoorbellMisaligned(queue)) }
     }
 
     /// One write, behind a barrier.

@@ -35,6 +35,8 @@ pub(crate) struct Common {
 
 /// Bytes that every modern device has: up to the end of `queue_device`.
 pub(crate) const COMMON_NEEDED: u64 = 0x38;
+/// Bytes up to the end of `queue_notif_config_data`: devices without `NOTIF_CONFIG_DATA` may end before it.
+pub(crate) const COMMON_TO_NOTIF_CONFIG_DATA: u64 = 0x3a;
 /// Bytes up to the end of `queue_reset`: devices without `RING_RESET` may end before it.
 pub(crate) const COMMON_TO_QUEUE_RESET: u64 = 0x3c;
 /// Bytes of the whole structure.
@@ -46,6 +48,7 @@ pub(crate) const DEVICE_FEATURE_SELECT: Register<RW<u32>> = register!(Common, de
 pub(crate) const DEVICE_FEATURE: Register<RO<u32>> = register!(Common, device_feature);
 pub(crate) const DRIVER_FEATURE_SELECT: Register<RW<u32>> = register!(Common, driver_feature_select);
 pub(crate) const DRIVER_FEATURE: Register<RW<u32>> = register!(Common, driver_feature);
+pub(crate) const CONFIG_MSIX_VECTOR: Register<RW<u16>> = register!(Common, config_msix_vector);
 pub(crate) const NUM_QUEUES: Register<RO<u16>> = register!(Common, num_queues);
 pub(crate) const DEVICE_STATUS: Register<RW<u8>> = register!(Common, device_status);
 pub(crate) const CONFIG_GENERATION: Register<RO<u8>> = register!(Common, config_generation);
@@ -60,6 +63,7 @@ pub(crate) const QUEUE_DRIVER_LOW: Register<RW<u32>> = register!(Common, queue_d
 pub(crate) const QUEUE_DRIVER_HIGH: Register<RW<u32>> = register!(Common, queue_driver_high);
 pub(crate) const QUEUE_DEVICE_LOW: Register<RW<u32>> = register!(Common, queue_device_low);
 pub(crate) const QUEUE_DEVICE_HIGH: Register<RW<u32>> = register!(Common, queue_device_high);
+pub(crate) const QUEUE_NOTIF_CONFIG_DATA: Register<RO<u16>> = register!(Common, queue_notif_config_data);
 pub(crate) const QUEUE_RESET: Register<RW<u16>> = register!(Common, queue_reset);
 
 const _: () = {

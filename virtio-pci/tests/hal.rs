@@ -10,7 +10,7 @@ use std::sync::Mutex;
 
 use virtio_core::regs::NativeRegs;
 use virtio_core::{DeviceId, Direction, DmaMemory, Hal, HalError, MmioKind, PhysAddr, Transport};
-use virtio_pci::{AccessFns, ConfigAccess, Ecam, FunctionAddress, PciError, PciTransport};
+use virtio_pci::{AccessFns, ConfigAccess, Ecam, FunctionAddress, MsixMessage, PciError, PciTransport};
 
 const BAR: u64 = 0x8000_0000;
 const BAR_LEN: usize = 0x1000;
@@ -90,6 +90,7 @@ fn access(space: &RefCell<[u32; 64]>) -> impl ConfigAccess + '_ {
             let writable = match offset {
                 0x04 => 6,
                 0x10 => 0xffff_f000,
+                0x70 => 0xc000_0000,
                 _ => 0,
             };
             let register = &mut space.borrow_mut()[index(offset)];
@@ -112,6 +113,55 @@ fn mappings_live_as_long_as_the_transport() {
     assert_eq!(*machine.kinds.lock().unwrap(), [MmioKind::Registers; 3]);
     drop(transport);
     assert_eq!(machine.mapped.load(Relaxed), 0);
+}
+
+/// The same device with MSI-X: two vectors, whose table is at 0x800 of its BAR.
+fn entropy_with_msix() -> RefCell<[u32; 64]> {
+    let space = entropy();
+    {
+        let mut space = space.borrow_mut();
+        space[0x34 / 4] = 0x70;
+        space[0x70 / 4] = 0x0001_4011;
+        space[0x74 / 4] = 0x800;
+        space[0x78 / 4] = 0x900;
+    }
+    space
+}
+
+#[test]
+fn the_table_is_mapped_only_to_be_written() {
+    let mut memory = [0; BAR_LEN / 4];
+    let machine = Machine::new(&mut memory, usize::MAX);
+    let space = entropy_with_msix();
+    let mut transport = PciTransport::new(&machine, access(&space), FUNCTION).unwrap();
+    let messages = [
+        MsixMessage { address: 0x1_0000_0040, data: 7 },
+        MsixMessage { address: 0x2_0000_0040, data: 8 },
+        MsixMessage { address: 0x3_0000_0040, data: 9 },
+    ];
+    assert_eq!((transport.msix_vectors(), transport.enable_msix(&machine, &messages)), (2, Ok(2)));
+    // The mappings of the transport, and no more.
+    assert_eq!(machine.mapped.load(Relaxed), 3);
+    assert_eq!(space.borrow()[0x70 / 4] >> 30, 3);
+    drop(transport);
+    assert_eq!((machine.mapped.load(Relaxed), space.borrow()[0x70 / 4] >> 30), (0, 0));
+    let table = 0x800 / 4;
+    let expected = [0x40, 1, 7, 0, 0x40, 2, 8, 0, 0, 0, 0, 0];
+    assert_eq!(
+        memory[table..table + 12].iter().map(|&word| u32::from_le(word)).collect::<Vec<_>>(),
+        expected
+    );
+}
+
+#[test]
+fn a_table_that_cannot_be_mapped_leaves_the_line() {
+    let mut memory = [0; BAR_LEN / 4];
+    let machine = Machine::new(&mut memory, 3);
+    let space = entropy_with_msix();
+    let mut transport = PciTransport::new(&machine, access(&space), FUNCTION).unwrap();
+    let answer = transport.enable_msix(&machine, &[MsixMessage::default()]);
+    assert_eq!(answer, Err(PciError::Platform(HalError::CannotMap)));
+    assert_eq!((machine.mapped.load(Relaxed), space.borrow()[0x70 / 4] >> 30), (3, 0));
 }
 
 #[test]

@@ -5,19 +5,23 @@ use virtio_core::regs::Registers;
 use virtio_core::transport::{Doorbell, InterruptStatus, QueueReset, Rings, SharedMemory, TransportInfo};
 use virtio_core::{DeviceId, Error, Features, QueueIndex, Status, Transport};
 use virtio_mmio::{MmioEndpoint, MmioTransport};
-use virtio_pci::{ConfigAccess, PciEndpoint, PciTransport};
+use virtio_pci::{ConfigAccess, LegacyEndpoint, LegacyTransport, PciEndpoint, PciTransport};
 
 /// A device on any of the transports, so that one binary serves machines of both kinds and one driver type fits all.
 ///
 /// `R` is how registers are reached ([`Mapped<H>`](crate::regs::Mapped) through a Hal), `A` how PCI configuration space
 /// is. A kernel that knows only one transport takes that transport's type itself: nothing is decided at run time then.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "one value a device; there is no heap to put the large one on")]
 #[non_exhaustive]
 pub enum AnyTransport<R: Registers, A: ConfigAccess> {
     /// Memory-mapped registers.
     Mmio(MmioTransport<R>),
     /// A PCI function.
     Pci(PciTransport<R, A>),
+    /// A PCI function through its legacy interface. On x86 that is in I/O ports: for machines with other devices besides,
+    /// `R` has to be a type that is either.
+    PciLegacy(LegacyTransport<R, A>),
 }
 
 impl<R: Registers, A: ConfigAccess> From<MmioTransport<R>> for AnyTransport<R, A> {
@@ -32,11 +36,18 @@ impl<R: Registers, A: ConfigAccess> From<PciTransport<R, A>> for AnyTransport<R,
     }
 }
 
+impl<R: Registers, A: ConfigAccess> From<LegacyTransport<R, A>> for AnyTransport<R, A> {
+    fn from(transport: LegacyTransport<R, A>) -> Self {
+        Self::PciLegacy(transport)
+    }
+}
+
 macro_rules! each {
     ($this:expr, $transport:ident => $call:expr) => {
         match $this {
             AnyTransport::Mmio($transport) => $call,
             AnyTransport::Pci($transport) => $call,
+            AnyTransport::PciLegacy($transport) => $call,
         }
     };
 }
@@ -118,6 +129,8 @@ pub enum AnyEndpoint<R: Registers> {
     Mmio(MmioEndpoint<R>),
     /// Of a PCI function.
     Pci(PciEndpoint<R>),
+    /// Of a PCI function through its legacy interface.
+    PciLegacy(LegacyEndpoint<R>),
 }
 
 impl<R: Shareable> Endpoint for AnyEndpoint<R> {
@@ -125,12 +138,14 @@ impl<R: Shareable> Endpoint for AnyEndpoint<R> {
         match self {
             Self::Mmio(endpoint) => endpoint.ack(),
             Self::Pci(endpoint) => endpoint.ack(),
+            Self::PciLegacy(endpoint) => endpoint.ack(),
         }
     }
     fn serves(&self, queue: QueueIndex) -> bool {
         match self {
             Self::Mmio(endpoint) => endpoint.serves(queue),
             Self::Pci(endpoint) => endpoint.serves(queue),
+            Self::PciLegacy(endpoint) => endpoint.serves(queue),
         }
     }
 }
@@ -145,6 +160,7 @@ impl<R: Shareable, A: ConfigAccess> Interrupts for AnyTransport<R, A> {
         Ok(match self {
             Self::Mmio(transport) => AnyEndpoint::Mmio(transport.endpoint(vector)?),
             Self::Pci(transport) => AnyEndpoint::Pci(transport.endpoint(vector)?),
+            Self::PciLegacy(transport) => AnyEndpoint::PciLegacy(transport.endpoint(vector)?),
         })
     }
 }

@@ -74,11 +74,12 @@
 //! | feature | default | what |
 //! |---|---|---|
 //! | `mmio` | yes | [`mmio`]: devices in memory-mapped slots, versions 1 (legacy) and 2 |
-//! | `pci` | yes | [`pci`]: modern devices, with bus walk and BAR allocation |
+//! | `pci` | yes | [`pci`]: modern and legacy devices, with bus walk and BAR allocation |
 //! | `gpu` | yes | [`gpu`]: 2D screens, EDID, hardware cursor |
 //! | `input` | yes | [`input`]: keyboards, mice, tablets |
 //! | `packed` | yes | packed virtqueues, where a device offers them |
 //! | `embedded-graphics` | no | draw with `embedded-graphics` |
+//! | `dtoolkit` | no | find MMIO slots in a device tree, with the `dtoolkit` crate (needs Rust 1.88) |
 //! | `alloc` | no | lend `Box<[u8]>` and `Vec<u8>`; boxed transports |
 //! | `log`, `defmt` | no | what drivers have to say, through these crates (both may be on) |
 //!

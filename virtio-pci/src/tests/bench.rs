@@ -2,7 +2,7 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
-use core::cell::RefCell;
+use std::sync::{Mutex, MutexGuard};
 
 use virtio_core::regs::Registers;
 
@@ -29,15 +29,44 @@ pub(crate) const fn r(offset: usize) -> Access {
     Read(offset, 4)
 }
 
+/// A cell for registers that an interrupt handler may have a way to.
+#[derive(Debug, Default)]
+pub(crate) struct Shared<T>(Mutex<T>);
+
+impl<T> Shared<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(Mutex::new(value))
+    }
+
+    pub(crate) fn borrow(&self) -> MutexGuard<'_, T> {
+        self.0.lock().unwrap()
+    }
+
+    pub(crate) fn borrow_mut(&self) -> MutexGuard<'_, T> {
+        self.borrow()
+    }
+
+    pub(crate) fn set(&self, value: T) {
+        *self.borrow() = value;
+    }
+
+    pub(crate) fn take(&self) -> T
+    where
+        T: Default,
+    {
+        core::mem::take(&mut self.borrow())
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Bench {
-    memory: RefCell<Vec<u8>>,
-    trace: RefCell<Vec<Access>>,
+    memory: Shared<Vec<u8>>,
+    trace: Shared<Vec<Access>>,
 }
 
 impl Bench {
     pub(crate) fn sized(len: usize) -> Self {
-        Self { memory: RefCell::new(vec![0; len]), trace: RefCell::default() }
+        Self { memory: Shared::new(vec![0; len]), trace: Shared::default() }
     }
 
     /// Sets a register as the device would: not recorded.
@@ -48,6 +77,11 @@ impl Bench {
     /// Sets bytes as the device would: not recorded.
     pub(crate) fn put(&self, offset: usize, bytes: &[u8]) {
         self.memory.borrow_mut()[offset..offset + bytes.len()].copy_from_slice(bytes);
+    }
+
+    /// What a register holds: not recorded.
+    pub(crate) fn get(&self, offset: usize) -> u32 {
+        u32::from_le_bytes(self.memory.borrow()[offset..offset + 4].try_into().unwrap())
     }
 
     /// What was done since the last call.

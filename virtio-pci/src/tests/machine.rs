@@ -2,8 +2,8 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
-use core::cell::RefCell;
 
+use super::bench::Shared;
 use crate::{ConfigAccess, FunctionAddress};
 
 /// One function of the machine, wherever its bus number puts it.
@@ -27,8 +27,8 @@ enum Place {
 
 #[derive(Default, Debug)]
 pub(crate) struct Machine {
-    slots: RefCell<Vec<Slot>>,
-    writes: RefCell<Vec<(FunctionAddress, u16, u32)>>,
+    slots: Shared<Vec<Slot>>,
+    writes: Shared<Vec<(FunctionAddress, u16, u32)>>,
 }
 
 impl Machine {
@@ -125,6 +125,12 @@ impl Machine {
         self.set(function, 0x0c, 0x80 << 16);
     }
 
+    /// No function is left, and nothing was written.
+    pub(crate) fn clear(&self) {
+        self.slots.take();
+        self.writes.take();
+    }
+
     /// All writes since the last call, as they were asked for.
     pub(crate) fn take_writes(&self) -> Vec<(FunctionAddress, u16, u32)> {
         self.writes.take()
@@ -186,7 +192,39 @@ impl Machine {
             self.set(gpu, at + 12, len);
         }
         self.set(gpu, 0x80, 4);
+        self.set(gpu, 0x3c, 0x0100); // INTA
         gpu
+    }
+
+    /// As `add_gpu`, with MSI-X: the table and its pending bits in BAR 1, as in QEMU 7.2.
+    pub(crate) fn add_gpu_with_msix(&self, bus: u8, device: u8, vectors: u16) -> FunctionAddress {
+        let gpu = self.add_gpu(bus, device);
+        self.set(gpu, 0x34, 0x98);
+        self.set_register(gpu, 0x98, u32::from(vectors - 1) << 16 | 0x4011, 0xc000_0000);
+        self.set(gpu, 0x9c, 1);
+        self.set(gpu, 0xa0, 0x8001);
+        self.set_register(gpu, 0x14, 0x4100_0000, 0xffff_0000);
+        gpu
+    }
+
+    /// Adds a shared-memory region (VIRTIO 1.4 §4.1.4.7) in front of the list: id, BAR, offset, length.
+    pub(crate) fn add_shared_memory(
+        &self,
+        gpu: FunctionAddress,
+        at: u16,
+        id: u8,
+        bar: u8,
+        [offset, len]: [u64; 2],
+    ) {
+        let next = self.get(gpu, 0x34);
+        self.set(gpu, 0x34, at.into());
+        self.set(gpu, at, 9 | next << 8 | 24 << 16 | 8 << 24);
+        self.set(gpu, at + 4, u32::from(id) << 8 | u32::from(bar));
+        for (place, value) in [(8, offset), (12, len)] {
+            let [low, high] = [value & 0xffff_ffff, value >> 32].map(|half| u32::try_from(half).unwrap());
+            self.set(gpu, at + place, low);
+            self.set(gpu, at + place + 8, high);
+        }
     }
 }
 
