@@ -3,13 +3,16 @@
 //! Machines without PCI put their virtio devices there, and so do many with PCI: QEMU's `virt` machines for aarch64 and
 //! riscv64, its `microvm`, Firecracker, crosvm. A machine has a row of such windows, its *slots*; most are empty.
 //!
-//! Both versions of the registers are served behind one constructor, [`probe`]. **Version 1 ("legacy") is what QEMU
+//! Both versions of the registers are served behind one constructor, [`probe()`]. **Version 1 ("legacy") is what QEMU
 //! offers by default**, whatever the device; a driver that speaks only version 2 waits there for ever.
 //!
-//! * [`probe`] looks at one window, through any [`Registers`](virtio_core::regs::Registers); [`probe_modern`] refuses version 1 by name.
-//! * [`slots`] and [`probe_all`] walk a row of them, mapping each through the kernel's [`Hal`](virtio_core::Hal). With a device tree, make a
-//!   [`Slot`] of each `virtio,mmio` node instead.
-//! * [`MmioTransport`] is the [`Transport`](virtio_core::Transport) that a device driver takes.
+//! * [`probe()`] looks at one window, through any [`Registers`](virtio_core::regs::Registers); [`probe_modern`] refuses version 1
+//!   by name.
+//! * Where the windows are, the platform says: [`slots()`] for a row of them, [`command_line()`] for
+//!   `virtio_mmio.device=` parameters, `device_tree` (feature `dtoolkit`) for the nodes of a device tree.
+//! * [`find`] and [`probe_all`] walk them, mapping each through the kernel's [`Hal`](virtio_core::Hal).
+//! * [`MmioTransport`] is the [`Transport`](virtio_core::Transport) that a device driver takes; [`MmioEndpoint`] is for the
+//!   interrupt handler.
 //!
 //! This crate has no unsafe code, needs no heap and does not panic.
 //!
@@ -67,18 +70,26 @@
 
 #[cfg(test)]
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
+mod discover;
 mod endpoint;
 mod error;
 mod probe;
 mod queue;
 mod regs;
+mod shared;
 mod slots;
 mod transport;
 
 #[cfg(test)]
 mod tests;
 
+pub use discover::{CommandLine, ParameterError, ParameterFault, Placed, command_line};
+#[cfg(feature = "dtoolkit")]
+#[cfg_attr(docsrs, doc(cfg(feature = "dtoolkit")))]
+pub use discover::{DeviceTree, Specifier, TreeError, TreeFault, TreeSlot, device_tree};
 pub use endpoint::MmioEndpoint;
 pub use error::ProbeError;
 pub use probe::{Probed, probe, probe_modern};

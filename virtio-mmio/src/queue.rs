@@ -10,12 +10,18 @@ use crate::regs::{
     QUEUE_DRIVER_HIGH, QUEUE_DRIVER_LOW, QUEUE_PFN, QUEUE_READY, QUEUE_RESET, QUEUE_SEL, QUEUE_SIZE,
 };
 
-/// The page size and the used ring's alignment that version 1 is told. Other values are legal and untested by every
-/// device there is.
+/// The page size and the used ring's alignment that version 1 is told, whatever pages the kernel has: a page of 16 or
+/// 64 KiB is aligned to this as well, and core lays the used ring out for it. Rings must lie below 2^44 bytes therefore
+/// ([`Incompatible::RingTooHigh`]); a larger `GuestPageSize` would lift that for machines that nobody has built with a
+/// legacy device.
 const PAGE: u32 = 4096;
 const PAGE_SHIFT: u32 = PAGE.trailing_zeros();
 
 /// Version 2: three addresses, then `QueueReady` (VIRTIO 1.4 §4.2.3.2).
+///
+/// `QueueReady` is read back: that a device says it has a queue is one half of what proves, later, that it has given it
+/// back ([`reset_progress`]). One that does not say so may use the rings all the same, so it is left to the caller's guard to
+/// reset it.
 pub(crate) fn enable_modern<R: Registers>(regs: &R, queue: QueueIndex, rings: &Rings) -> Result<(), Error> {
     QUEUE_SEL.write(regs, u32::from(queue.get()));
     if QUEUE_READY.read(regs) != 0 {
@@ -34,7 +40,8 @@ pub(crate) fn enable_modern<R: Registers>(regs: &R, queue: QueueIndex, rings: &R
     // The device may look at the rings from now on: what they hold must be there first.
     regs.memory_before_register();
     QUEUE_READY.write(regs, 1);
-    Ok(())
+    // Anything else is no answer: a device that is gone reads as all ones.
+    if QUEUE_READY.read(regs) == 1 { Ok(()) } else { Err(Incompatible::QueueRefused(queue).into()) }
 }
 
 /// Version 2: asks for the queue back (VIRTIO 1.4 §2.6.1).

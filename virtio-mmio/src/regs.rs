@@ -95,6 +95,11 @@ pub(crate) const QUEUE_DRIVER_LOW: Register<WO<u32>> = register!(Modern, queue_d
 pub(crate) const QUEUE_DRIVER_HIGH: Register<WO<u32>> = register!(Modern, queue_driver_high);
 pub(crate) const QUEUE_DEVICE_LOW: Register<WO<u32>> = register!(Modern, queue_device_low);
 pub(crate) const QUEUE_DEVICE_HIGH: Register<WO<u32>> = register!(Modern, queue_device_high);
+pub(crate) const SHM_SEL: Register<WO<u32>> = register!(Modern, shm_sel);
+pub(crate) const SHM_LEN_LOW: Register<RO<u32>> = register!(Modern, shm_len_low);
+pub(crate) const SHM_LEN_HIGH: Register<RO<u32>> = register!(Modern, shm_len_high);
+pub(crate) const SHM_BASE_LOW: Register<RO<u32>> = register!(Modern, shm_base_low);
+pub(crate) const SHM_BASE_HIGH: Register<RO<u32>> = register!(Modern, shm_base_high);
 pub(crate) const QUEUE_RESET: Register<RW<u32>> = register!(Modern, queue_reset);
 pub(crate) const CONFIG_GENERATION: Register<RO<u32>> = register!(Modern, config_generation);
 

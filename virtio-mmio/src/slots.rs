@@ -52,7 +52,7 @@ pub fn find<H: Hal + Clone, S: IntoIterator<Item = Slot>>(
     first_error.map_or(Ok(None), Err)
 }
 
-/// Maps each slot through the Hal and looks for a device in it ([`probe`]), one slot per step of the iterator. Mappings
+/// Maps each slot through the Hal and looks for a device in it ([`probe()`]), one slot per step of the iterator. Mappings
 /// of empty slots and of what cannot be served are undone at once.
 pub fn probe_all<H: Hal + Clone, S: IntoIterator<Item = Slot>>(
     hal: H,

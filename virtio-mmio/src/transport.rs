@@ -2,14 +2,16 @@
 
 use virtio_core::config::{read_registers, write_registers};
 use virtio_core::regs::Registers;
-use virtio_core::transport::{Doorbell, DoorbellWidth, InterruptStatus, QueueReset, Rings, TransportInfo};
+use virtio_core::transport::{
+    Doorbell, DoorbellWidth, InterruptStatus, QueueReset, Rings, SharedMemory, TransportInfo,
+};
 use virtio_core::{DeviceId, Error, QueueIndex, Status, Transport};
 
 use crate::regs::{
     CONFIG, CONFIG_GENERATION, DEVICE_FEATURES, DEVICE_FEATURES_SEL, DRIVER_FEATURES, DRIVER_FEATURES_SEL,
     QUEUE_NOTIFY, QUEUE_SEL, QUEUE_SIZE_MAX, STATUS, VENDOR_ID,
 };
-use crate::{endpoint, queue};
+use crate::{endpoint, queue, shared};
 
 /// Version of the register layout (VIRTIO 1.4 §4.2.2, §4.2.4).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,6 +27,11 @@ pub enum Version {
 ///
 /// One queue can be reset (VIRTIO 1.4 §2.6.1) in version 2, where the device proves that it did it: QEMU 7.2 offers
 /// `RING_RESET` here and goes on using the queue, which is told as [`QueueReset::Ignored`].
+///
+/// # Limits of version 1
+/// The memory of a queue lies in one block below 2^44 bytes, as its page number has 32 bits and pages are of 4096 bytes
+/// ([`RingTooHigh`](virtio_core::Incompatible::RingTooHigh)). The kernel's own pages may be larger. There are 32 feature
+/// bits, no configuration generation, no shared memory, and no reset of a single queue.
 #[derive(Debug)]
 pub struct MmioTransport<R: Registers> {
     regs: R,
@@ -152,6 +159,14 @@ impl<R: Registers> Transport for MmioTransport<R> {
 
     fn ack_interrupt(&self) -> InterruptStatus {
         endpoint::acknowledge(&self.regs)
+    }
+
+    fn shared_memory(&mut self, id: u8) -> Option<SharedMemory> {
+        match self.version {
+            // There are no such registers.
+            Version::Legacy => None,
+            Version::Modern => shared::region(&self.regs, id),
+        }
     }
 
     fn config_generation(&self) -> u32 {

@@ -29,6 +29,8 @@ pub(super) const fn r(offset: usize) -> Access {
     Read(offset, 4)
 }
 
+const QUEUE_READY: usize = 0x044;
+
 #[derive(Debug)]
 pub(super) struct Bench {
     memory: RefCell<Vec<u8>>,
@@ -64,8 +66,12 @@ impl Bench {
         self.memory.borrow()[offset..offset + N].try_into().unwrap()
     }
 
-    /// Writes are recorded and have no effect: as for the write-only registers of a device.
+    /// Writes are recorded and have no effect, as for the write-only registers of a device. `QueueReady` alone keeps what
+    /// is written.
     fn store(&self, offset: usize, width: u8, value: u32) {
+        if offset == QUEUE_READY {
+            self.set(offset, value);
+        }
         self.trace.borrow_mut().push(Write(offset, width, value));
     }
 }

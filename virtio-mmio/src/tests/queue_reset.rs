@@ -53,7 +53,6 @@ fn a_queue_goes_and_comes_back() {
     let rings = legacy_rings(8, 0x1000);
     let bell = transport.enable_queue(QUEUE, &rings);
     let first = bench.take();
-    bench.set(READY, 1);
 
     transport.reset_queue(QUEUE);
     bench.set(RESET, 1);
@@ -69,6 +68,7 @@ fn a_queue_goes_and_comes_back() {
     // All of it is said again: a reset queue has forgotten it, and may get another size.
     assert_eq!(transport.enable_queue(QUEUE, &rings), bell);
     assert_eq!(bench.take(), first);
+    bench.set(READY, 0);
     let smaller = Rings { size: 4, ..rings };
     assert_eq!(transport.enable_queue(QUEUE, &smaller), bell);
     assert!(bench.take().contains(&w(0x038, 4)));

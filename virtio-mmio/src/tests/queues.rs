@@ -58,6 +58,7 @@ fn version_2_in_order_and_ready_last() {
             w(0x0a4, 3),
             Publish,
             w(0x044, 1),
+            r(0x044),
         ]
     );
 }
@@ -157,7 +158,16 @@ fn a_kick_with_a_position_is_the_same_write() {
 #[test]
 fn a_queue_is_selected_before_its_size_is_read() {
     for version in [1, 2] {
-        for (register, size) in [(0, 0), (1024, 1024), (65536, u16::MAX)] {
+        for (register, size) in [
+            (0, 0),
+            (1, 1),
+            (1024, 1024),
+            (32768, 32768),
+            (32769, 32769),
+            (65535, u16::MAX),
+            (65536, u16::MAX),
+            (u32::MAX, u16::MAX),
+        ] {
             let bench = Bench::device(version, 16);
             bench.set(0x034, register);
             assert_eq!(transport(&bench).queue_max_size(QUEUE), size);

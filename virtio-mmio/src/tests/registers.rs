@@ -19,7 +19,7 @@ fn status_is_one_32_bit_access() {
     let mut transport = transport(&bench);
     assert_eq!(transport.status(), Status::from_bits_retain(0x4f));
     transport.set_status(Status::ACKNOWLEDGE | Status::DRIVER);
-    assert_eq!(bench.take(), [r(0x070), w(0x070, 3)]);
+    assert_eq!(bench.take(), [r(0x070), Acquire, w(0x070, 3)]);
 }
 
 #[test]
