@@ -114,6 +114,9 @@ pub enum Incompatible {
     RingTooHigh(QueueIndex),
     /// The platform translates addresses, but the device does not offer `ACCESS_PLATFORM`.
     BypassesTranslation,
+    /// A confidential guest ([`Trust::Confidential`](crate::Trust)) cannot do without these features, which the device does not
+    /// have: no legacy device has them.
+    UnfitForConfidential(Features),
     /// The configuration space ends before a field that must be there.
     ConfigTooSmall {
         /// Where the field starts, in bytes.
@@ -132,6 +135,12 @@ pub enum Incompatible {
     RegistersTooShort,
     /// A doorbell would lie outside the notification registers.
     DoorbellOutside(QueueIndex),
+    /// A doorbell would lie where no access of its width can reach it.
+    DoorbellMisaligned(QueueIndex),
+    /// It refuses its interrupt vectors and has no interrupt line to fall back on; or, live, the vector that a queue had.
+    InterruptRefused,
+    /// It was told to switch a queue on and does not read as if it had. It has the queue's addresses all the same.
+    QueueRefused(QueueIndex),
     /// It was told to reset a queue and has not done it; the queue is as live as before.
     QueueResetIgnored(QueueIndex),
     /// Its PCI function does not become a bus master although told to: it could not reach the rings.
@@ -235,6 +244,9 @@ impl fmt::Display for Incompatible {
             Self::BypassesTranslation => {
                 f.write_str("it ignores the platform's translation (no ACCESS_PLATFORM)")
             }
+            Self::UnfitForConfidential(set) => {
+                write!(f, "a confidential guest needs features {:#x} of it", set.bits())
+            }
             Self::ConfigTooSmall { offset, len } => {
                 write!(f, "the configuration space ends before byte {offset}+{len}")
             }
@@ -245,6 +257,9 @@ impl fmt::Display for Incompatible {
             Self::DoorbellOutside(queue) => {
                 write!(f, "the doorbell of queue {queue} lies outside the notification registers")
             }
+            Self::DoorbellMisaligned(queue) => write!(f, "the doorbell of queue {queue} is misaligned"),
+            Self::InterruptRefused => f.write_str("it refuses its interrupt vectors and has no line"),
+            Self::QueueRefused(queue) => write!(f, "it does not switch queue {queue} on"),
             Self::QueueResetIgnored(queue) => write!(f, "it ignores the reset of queue {queue}"),
             Self::BusMasteringRefused => f.write_str("its function does not become a bus master"),
         }

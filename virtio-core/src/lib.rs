@@ -79,7 +79,11 @@ pub use abi::status::Status;
 pub use addr::{DeviceAddr, PhysAddr};
 pub use dma::Dma;
 pub use error::{Error, Incompatible, Misbehaved, Misuse, Wait};
-pub use hal::{Deadline, Direction, DmaMemory, Frames, Hal, HalError, Leaked, MmioKind, OffsetHal, Segment};
+#[cfg(target_has_atomic = "ptr")]
+pub use hal::BouncePool;
+pub use hal::{
+    Deadline, Direction, DmaMemory, Frames, Hal, HalError, Leaked, MmioKind, OffsetHal, Segment, Trust,
+};
 pub use index::{QueueIndex, QueueSize};
 pub use interrupt::{Endpoint, Interrupts};
 pub use transport::Transport;

@@ -58,7 +58,8 @@ pub trait Transport {
     ///
     /// # Errors
     /// [`Incompatible`](crate::Incompatible): the queue is in use already, its address does not fit, its doorbell lies
-    /// outside the registers. The device has not been given the addresses then.
+    /// outside the registers. The device has not been given the addresses then, but for
+    /// [`Incompatible::QueueRefused`](crate::Incompatible): that is found out last.
     fn enable_queue(&mut self, queue: QueueIndex, rings: &Rings) -> Result<Doorbell, Error>;
 
     /// Starts the reset of one queue (VIRTIO 1.4 §2.6.1), where `RING_RESET` was accepted. Look at

@@ -251,6 +251,7 @@ fn attachments_of_two_devices_are_not_mixed_up() {
     assert_eq!(second.attachment_bytes(&theirs).unwrap(), [1; 20]);
 }
 
+// shows: basic.config.1, basic.config.2, basic.config.legacy.1
 #[test]
 fn configuration_fields_belong_to_one_state_of_the_device() {
     let hal = TestHal::new();

@@ -26,6 +26,7 @@ use watched::Watched;
 
 const BATCH: u16 = 16;
 
+// shows: reserved-features.8
 #[test]
 fn a_batch_is_one_store_of_the_index_one_kick_at_most_and_one_load_per_drain() {
     for event_idx in [Features::empty(), Features::EVENT_IDX] {

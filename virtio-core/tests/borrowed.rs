@@ -40,6 +40,7 @@ fn slices_are_gathered_and_scattered_in_order() {
     }
 }
 
+// shows: split.used-ring.1, split.used-ring.2
 #[test]
 fn only_what_the_device_says_it_wrote_is_copied_back() {
     let hal = TestHal::new();

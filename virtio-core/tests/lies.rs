@@ -129,6 +129,7 @@ fn a_length_for_a_request_without_room_is_clamped_to_nothing() {
     assert_eq!((done.written(), done.claimed()), (0, 7));
 }
 
+// shows: split.used-ring.1, split.used-ring.2
 #[test]
 fn a_length_that_is_short_hides_the_rest() {
     let (_hal, device, mut live) = holding(1);

@@ -27,6 +27,7 @@ const ACK: Status = Status::ACKNOWLEDGE;
 const ACK_DRIVER: Status = ACK.union(Status::DRIVER);
 const ALL_OK: Status = ACK_DRIVER.union(Status::FEATURES_OK);
 
+// shows: basic.status.1, basic.status.2, init.1
 #[test]
 fn status_bits_are_set_in_the_order_of_the_specification() {
     let hal = TestHal::new();
@@ -36,6 +37,7 @@ fn status_bits_are_set_in_the_order_of_the_specification() {
     assert_eq!(status_writes(&hal), [Status::empty(), ACK, ACK_DRIVER, ALL_OK, live, Status::empty()]);
 }
 
+// shows: init.1, init.4
 #[test]
 fn features_ok_is_read_back_before_any_queue() {
     let hal = TestHal::new();
@@ -50,6 +52,7 @@ fn features_ok_is_read_back_before_any_queue() {
     assert!(features < written && written + 1 < queue);
 }
 
+// shows: init.5, init.6
 #[test]
 fn refused_features_are_named_and_the_device_is_marked_failed() {
     let hal = TestHal::new();
@@ -57,8 +60,10 @@ fn refused_features_are_named_and_the_device_is_marked_failed() {
     let error = up::<()>(&device, &hal, 8).unwrap_err();
     assert_eq!(error, Incompatible::FeaturesRefused(Features::VERSION_1).into());
     assert!(status_writes(&hal).last().unwrap().contains(Status::FAILED));
+    assert!(!hal.trace().iter().any(|event| matches!(event, Event::QueueEnabled { .. })));
 }
 
+// shows: init.legacy.1
 #[test]
 fn a_legacy_device_sees_no_features_ok_and_one_window() {
     let hal = TestHal::new();
@@ -99,6 +104,8 @@ fn windows_are_written_high_to_low_and_far_features_negotiated() {
     assert_eq!(windows, [3, 2, 1, 0]);
 }
 
+// shows: basic.features.4, basic.features.5, basic.features.8, reserved-features.1, reserved-features.6
+// shows: reserved-features.10
 #[test]
 fn what_is_not_implemented_or_not_wanted_is_not_accepted() {
     let hal = TestHal::new();
@@ -109,9 +116,11 @@ fn what_is_not_implemented_or_not_wanted_is_not_accepted() {
     let queue = Features::EVENT_IDX | Features::INDIRECT_DESC | Features::IN_ORDER | Features::RING_RESET;
     assert!(accepted.contains(Features::VERSION_1 | queue | Features::bit(3)));
     assert_eq!(accepted.contains(Features::RING_PACKED), cfg!(feature = "packed"));
-    let never =
-        [Features::SR_IOV, Features::ADMIN_VQ, Features::bit(2), Features::bit(49), Features::bit(101)];
-    assert!(never.iter().all(|feature| !accepted.intersects(*feature)), "{accepted:?}");
+    // Of queue and transport, what this transport cannot do, of the device, and reserved.
+    let never = [Features::SR_IOV, Features::ADMIN_VQ, Features::SUSPEND, Features::NOTIF_CONFIG_DATA]
+        .into_iter()
+        .chain([2, 49, 101].map(Features::bit));
+    assert!(never.into_iter().all(|feature| !accepted.intersects(feature)), "{accepted:?}");
 }
 
 #[test]
@@ -130,6 +139,7 @@ fn what_is_refused_is_not_accepted() {
     assert_eq!(init.negotiate(&wanted).map(drop), Err(missing));
 }
 
+// shows: basic.features.1, basic.features.2, basic.features.3
 #[test]
 fn a_feature_goes_when_its_prerequisite_does() {
     let (a, b, c) = (Features::bit(1), Features::bit(2), Features::bit(3));
@@ -147,14 +157,42 @@ fn a_feature_goes_when_its_prerequisite_does() {
     assert_eq!(negotiate(b | c, &needs), Err(Incompatible::MissingFeatures(c).into()));
 }
 
+// shows: basic.features.3, basic.features.7, basic.features.legacy.1, init.5, init.6
 #[test]
 fn a_modern_transport_needs_version_1() {
     let hal = TestHal::new();
     let device = device(8, hold).features(Features::EVENT_IDX).build(&hal);
     let error = up::<()>(&device, &hal, 8).unwrap_err();
     assert_eq!(error, Incompatible::MissingFeatures(Features::VERSION_1).into());
+    assert_eq!(status_writes(&hal), [Status::empty(), ACK, ACK_DRIVER, ACK_DRIVER | Status::FAILED]);
+    assert!(!hal.trace().iter().any(|event| matches!(event, Event::QueueEnabled { .. })));
 }
 
+// shows: basic.status.3
+#[test]
+fn a_device_that_was_marked_failed_is_reset_before_the_next_attempt() {
+    let hal = TestHal::new();
+    let device = device(8, hold).build(&hal);
+    let init = Init::start(device.transport(), hal.clone(), ID).unwrap();
+    drop(init.negotiate(&Wanted::default()).unwrap());
+    assert!(device.status().contains(Status::FAILED));
+    hal.clear_trace();
+    let _live = up::<()>(&device, &hal, 8).unwrap();
+    assert_eq!(hal.trace()[..2], [Event::StatusWrite(Status::empty()), Event::StatusRead(Status::empty())]);
+}
+
+// shows: reserved-features.legacy.1, reserved-features.legacy.2
+#[test]
+fn of_a_legacy_device_any_layout_is_accepted_and_bit_30_is_not() {
+    let hal = TestHal::new();
+    let unused = Features::bit(30);
+    let device = device(8, hold).features(Features::ANY_LAYOUT | unused).legacy().build(&hal);
+    let wanted = Wanted { optional: unused, ..Wanted::default() };
+    let init = Init::start(device.transport(), hal.clone(), ID).unwrap().negotiate(&wanted).unwrap();
+    assert_eq!((init.features(), device.accepted()), (Features::ANY_LAYOUT, Features::ANY_LAYOUT));
+}
+
+// shows: reserved-features.3, reserved-features.5
 #[test]
 fn a_translating_platform_refuses_a_device_that_bypasses_it() {
     let hal = TestHal::new();
@@ -188,6 +226,7 @@ fn no_clock_is_a_named_error_and_a_spin_budget_will_do() {
     assert!(matches!(error, Error::Misbehaved(Misbehaved::Timeout(_))));
 }
 
+// shows: split.legacy-virtqueue-layout.1
 #[test]
 fn queue_sizes_are_fitted_or_refused() {
     let size = |max: u16, wanted: u16, least: u16, dictates: bool| {
@@ -214,6 +253,7 @@ fn queue_sizes_are_fitted_or_refused() {
     assert_eq!(size(8, 0, 1, false), Err(Error::Caller(Misuse::BadQueueDeclaration)));
 }
 
+// shows: split.1
 #[test]
 fn rings_lie_in_dma_pages_of_their_own_aligned_and_zeroed() {
     for legacy in [false, true] {
@@ -241,6 +281,7 @@ fn rings_lie_in_dma_pages_of_their_own_aligned_and_zeroed() {
     }
 }
 
+// shows: init.7
 #[test]
 fn a_queue_is_filled_before_driver_ok_and_kicked_after_it() {
     let hal = TestHal::new();

@@ -53,6 +53,7 @@ fn a_batch_is_published_with_one_index_and_one_kick() {
     }
 }
 
+// shows: split.avail-notif-suppress.3, split.avail-notif-suppress.4
 #[test]
 fn a_device_that_wants_no_notification_gets_none() {
     let (hal, device, mut live) = start(device(8, echo), 8);
@@ -66,6 +67,7 @@ fn a_device_that_wants_no_notification_gets_none() {
     assert_eq!((kicks(&hal), device.ring(0).unwrap().taken()), (1, 2));
 }
 
+// shows: split.avail-notif-suppress.6, split.avail-notif-suppress.7
 #[test]
 fn under_event_idx_a_kick_is_due_exactly_where_the_device_asks() {
     let (hal, device, mut live) = start(device(8, echo).features(EVENT_IDX), 8);
@@ -164,6 +166,7 @@ fn acknowledging_reads_the_reasons_once() {
     assert_eq!(live.ack_interrupt(), Ok(InterruptStatus::empty()));
 }
 
+// shows: split.legacy-virtqueue-endianness.1
 #[test]
 fn a_legacy_queue_speaks_the_hosts_own_byte_order() {
     let builder = FakeDevice::builder(ID).queue(0, 8, |request| {

@@ -40,6 +40,7 @@ fn frees(hal: &TestHal) -> usize {
     hal.trace().iter().filter(|event| event.gives_memory_back()).count()
 }
 
+// shows: init.cleanup.2
 #[test]
 fn dropping_a_device_in_mid_flight_resets_it_first() {
     for (legacy, reads) in [(false, 0), (false, 100), (true, 3)] {
@@ -86,6 +87,7 @@ fn an_unconfirmed_reset_at_the_start_is_a_timeout() {
     assert_eq!(error, Misbehaved::Timeout(Wait::Reset).into());
 }
 
+// shows: basic.reset.1
 #[test]
 fn a_slow_reset_is_waited_for() {
     let hal = TestHal::new();
@@ -94,6 +96,7 @@ fn a_slow_reset_is_waited_for() {
     assert_eq!(hal.calls(Call::Relax), 20);
 }
 
+// shows: init.5
 #[test]
 fn leaving_initialization_at_any_stage_frees_everything() {
     let specs = [QueueSpec::new::<()>(0, 8).header(4)];

@@ -143,6 +143,7 @@ fn dismantling_after_an_unconfirmed_stop_says_so() {
     assert!(live.dismantle().is_err());
 }
 
+// shows: basic.status.4
 #[test]
 fn a_device_that_asks_for_a_reset_is_taken_down_and_says_so_instead_of_a_timeout() {
     let hal = TestHal::new();

@@ -73,6 +73,18 @@ fn commands_of_a_whole_life_come_in_order() {
     hal.finish();
 }
 
+/// What is said of blob resources and of 3D in the list of what does not apply rests on this.
+#[test]
+fn of_the_gpus_own_features_edid_alone_is_accepted() {
+    let hal = TestHal::new();
+    let fake = FakeGpu::with(&hal, |builder| builder.features(Features::all()));
+    let gpu = Gpu::new(fake.transport(), hal.clone()).unwrap();
+    assert!(gpu.features().numbers().filter(|number| *number < 24 || *number > 40).eq([1]));
+    assert_eq!(fake.device.accepted(), gpu.features());
+    drop(gpu);
+    hal.finish();
+}
+
 #[test]
 fn the_device_is_reset_before_anything_is_freed() {
     let hal = TestHal::new();
@@ -156,6 +168,24 @@ fn devices_that_cannot_be_served_are_refused_by_name() {
     for (error, make) in cases {
         assert_eq!(refused(make), error);
     }
+}
+
+/// Later versions have more to say there, earlier ones less.
+// shows: basic.config.4, basic.config.5
+#[test]
+fn a_configuration_space_of_any_length_will_do_that_holds_what_is_needed() {
+    for len in [12, 16, 20, 21, 4096] {
+        let hal = TestHal::new();
+        let mut config = common::config(3);
+        config.resize(len, 0xee);
+        let fake = FakeGpu::with(&hal, |builder| builder.config(config));
+        let gpu = Gpu::new(fake.transport(), hal.clone()).unwrap();
+        assert_eq!(gpu.scanouts(), 3, "{len} bytes");
+        drop(gpu);
+        hal.finish();
+    }
+    let small = Error::from(Incompatible::ConfigTooSmall { offset: 8, len: 4 });
+    assert_eq!(refused(|hal| gpu_with(hal, |builder| builder.config([0; 11]))), small.into());
 }
 
 #[test]
@@ -356,6 +386,7 @@ fn a_device_that_asks_to_be_reset_is_taken_down() {
     hal.finish();
 }
 
+// shows: basic.status.4
 #[test]
 fn silence_of_a_device_that_asks_to_be_reset_is_no_timeout() {
     let hal = TestHal::new();

@@ -49,6 +49,7 @@ fn bytes(image: &CursorImage) -> Vec<u8> {
     (0..64).flat_map(|y| (0..64).flat_map(move |x| image.pixel(x, y).unwrap())).collect()
 }
 
+// shows: gpu.op.cursor.text.1
 #[test]
 fn it_changes_five_times_and_more() {
     let hal = TestHal::new();

@@ -32,6 +32,7 @@ fn edid() -> Vec<u8> {
     block
 }
 
+// shows: gpu.init.text.1
 #[test]
 fn all_sixteen_displays_are_told() {
     let hal = TestHal::new();
@@ -192,6 +193,7 @@ fn bad_edids_are_refused_and_the_gpu_goes_on() {
     hal.finish();
 }
 
+// shows: basic.features.6
 #[test]
 fn without_the_feature_no_edid_is_asked_for() {
     let hal = TestHal::new();
@@ -204,6 +206,7 @@ fn without_the_feature_no_edid_is_asked_for() {
     hal.finish();
 }
 
+// shows: gpu.config.fields.text.1, gpu.config.events.text.1
 #[test]
 fn a_change_is_told_once_and_only_its_bit_is_cleared() {
     let hal = TestHal::new();

@@ -4,12 +4,12 @@ use virtio_core::device::{Device, DeviceEvent, Init, NotStopped, Wanted};
 use virtio_core::queue::{QueueSpec, Request};
 use virtio_core::transport::{InterruptStatus, TransportInfo};
 use virtio_core::{DeviceId, Features, Hal, Transport};
-use zerocopy::IntoBytes;
 
 use crate::InputError;
 use crate::abi::{self, EVENT_LEN, EVENT_QUEUE, STATUS_QUEUE, select};
 use crate::config::{AbsInfo, Bits, DeviceIds, Text, Window};
 use crate::event::{EventType, InputEvent};
+use crate::events;
 
 /// Events that may wait for a kernel that is busy. A key stroke is four.
 const EVENTS: u16 = 64;
@@ -21,11 +21,11 @@ const BATCH: u16 = 16;
 /// A keyboard, mouse, tablet or other input device.
 #[derive(Debug)]
 pub struct Input<T: Transport, H: Hal + Clone> {
-    device: Device<T, H>,
+    pub(crate) device: Device<T, H>,
     /// Event buffers that are not with the device.
-    missing: u16,
+    pub(crate) missing: u16,
     /// Event buffers that were added, but not shown to the device yet.
-    added: u16,
+    pub(crate) added: u16,
     /// So many are shown to it at a time: at most half the queue, for a device without buffers loses events.
     batch: u16,
 }
@@ -157,12 +157,7 @@ impl<T: Transport, H: Hal + Clone> Input<T, H> {
     /// [`InputError::Core`] with [`Misuse::QueueFull`](virtio_core::Misuse) while the device has not taken earlier ones; or if
     /// it broke the queue's rules.
     pub fn send(&mut self, event: InputEvent) -> Result<(), InputError> {
-        let mut port = self.device.port::<()>(STATUS_QUEUE)?;
-        // Frees the places of those that were taken.
-        while port.poll()?.is_some() {}
-        let wire = event.to_wire();
-        port.submit(Request::new(()).header(wire.as_bytes())).map_err(virtio_core::Error::from)?;
-        Ok(())
+        events::send(&mut self.device.port::<()>(STATUS_QUEUE)?, event)
     }
 
     /// Asks for an interrupt with the next event. Answers whether one waits *already*: fetch it then, for there may be no
@@ -226,6 +221,6 @@ impl<T: Transport, H: Hal + Clone> Input<T, H> {
 }
 
 /// Room for one event.
-fn buffer() -> Request<'static, ()> {
+pub(crate) fn buffer() -> Request<'static, ()> {
     Request::new(()).response(EVENT_LEN)
 }

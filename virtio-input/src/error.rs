@@ -28,6 +28,8 @@ pub enum InputError {
         /// The size it states, in bytes.
         size: u8,
     },
+    /// The caller's mistake: the bell serves another queue.
+    BellTaken,
 }
 
 impl fmt::Display for InputError {
@@ -46,6 +48,7 @@ impl fmt::Display for InputError {
             Self::AnswerTooShort { select, size } => {
                 write!(f, "the device misbehaved: only {size} bytes of configuration {select:#04x}")
             }
+            Self::BellTaken => f.write_str("the request is impossible: the bell serves another queue"),
         }
     }
 }

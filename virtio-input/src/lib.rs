@@ -4,6 +4,7 @@
 //!
 //! * [`Input::new`] brings a device up on any [`Transport`](virtio_core::Transport).
 //! * [`Input::next_event`] answers what has happened, and does not block. [`Input::set_led`] talks back.
+//! * [`Input::events`] lends the device to a task that awaits events, on any executor, woken by the interrupt handler.
 //! * [`Input::name`], [`Input::ids`], [`Input::supports`] and [`Input::abs_info`] say what kind of device it is: one that
 //!   has the key Enter is a keyboard, one with absolute axes a tablet.
 //!
@@ -51,8 +52,10 @@ mod config;
 mod device;
 mod error;
 mod event;
+mod events;
 
 pub use config::{AbsInfo, Bits, DeviceIds, Text};
 pub use device::Input;
 pub use error::InputError;
 pub use event::{EventType, InputEvent, code};
+pub use events::Events;

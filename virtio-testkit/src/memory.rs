@@ -262,6 +262,14 @@ impl Map {
         Ok(unsafe { memory.data.add(offset) })
     }
 
+    /// Whether an address lies in live DMA pages.
+    pub(crate) fn inside_dma(&self, address: u64) -> bool {
+        self.blocks.range(..=address).next_back().is_some_and(|(base, block)| {
+            let inside = usize::try_from(address - base).is_ok_and(|offset| offset < block.len);
+            inside && block.kind == Kind::Dma && block.life == Life::Live
+        })
+    }
+
     /// The pointer to the first byte of a block, whoever may use it.
     pub(crate) fn reach_any(&self, device: u64) -> Option<NonNull<u8>> {
         self.blocks.get(&device)?.memory.as_ref().map(|memory| memory.data)

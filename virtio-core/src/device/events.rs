@@ -20,6 +20,16 @@ pub enum DeviceEvent {
 impl<T: Interrupts, H: Hal + Clone> Device<T, H> {
     /// The handler's part of one of the device's interrupts: see [`interrupt`](crate::interrupt).
     ///
+    /// There is none before DRIVER_OK:
+    ///
+    /// ```compile_fail,E0599
+    /// use virtio_core::device::{Init, QueuesReady};
+    /// use virtio_core::{Hal, Interrupts};
+    /// fn too_early<T: Interrupts, H: Hal + Clone>(init: Init<T, H, QueuesReady>) {
+    ///     let _ = init.endpoint(0);
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// [`Misuse::NoSuchVector`](crate::Misuse), [`Error::Platform`], [`Error::Down`].
     pub fn endpoint(&self, vector: u16) -> Result<T::Endpoint, Error> {

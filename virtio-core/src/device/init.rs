@@ -11,6 +11,7 @@
 //! compile:
 //!
 //! ```compile_fail,E0599
+//! # // shows: init.7
 //! use virtio_core::{device::{FeaturesOk, Init}, Hal, Transport};
 //! fn too_early<T: Transport, H: Hal + Clone>(mut init: Init<T, H, FeaturesOk>) {
 //!     init.port::<()>(0).unwrap().kick();
@@ -62,7 +63,9 @@ impl<T: Transport, H: Hal + Clone> Init<T, H, Driver> {
     /// Negotiates: the subset is written, FEATURES_OK set and read back. A legacy device has no FEATURES_OK.
     ///
     /// # Errors
-    /// [`Incompatible::MissingFeatures`], [`Incompatible::FeaturesRefused`], [`Incompatible::BypassesTranslation`].
+    /// [`Incompatible::MissingFeatures`], [`Incompatible::FeaturesRefused`], [`Incompatible::BypassesTranslation`]; for a
+    /// [confidential guest](crate::hal#confidential-guests) [`Incompatible::UnfitForConfidential`] and
+    /// [`HalError::NoPrivateMemory`](crate::HalError).
     pub fn negotiate(mut self, wanted: &Wanted<'_>) -> Result<Init<T, H, FeaturesOk>, Error> {
         self.guard.negotiate(wanted)?;
         Ok(Init { guard: self.guard, stage: PhantomData })
@@ -70,6 +73,7 @@ impl<T: Transport, H: Hal + Clone> Init<T, H, Driver> {
 }
 
 impl<T: Transport, H: Hal + Clone, S> Init<T, H, S> {
+    // true by construction: init.3 — before it is live a device has `config`, which only reads, and no way to write
     /// The configuration space. `order` is the byte order it has on a legacy transport.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! Which features a driver accepts (VIRTIO 1.4 §2.2, §3.1.1): offered ∩ implemented ∩ wanted, closed over prerequisites.
 
 use crate::transport::Transport;
-use crate::{Features, Hal, Incompatible};
+use crate::{Error, Features, Hal, HalError, Incompatible, Trust};
 
 /// Queue and transport features that this crate implements, modern and legacy.
 const IMPLEMENTED: Features = Features::EVENT_IDX
@@ -40,7 +40,7 @@ impl Wanted<'_> {
         offered: Features,
         legacy: bool,
         hal: &H,
-    ) -> Result<Features, Incompatible> {
+    ) -> Result<Features, Error> {
         let implemented = if legacy { IMPLEMENTED_LEGACY } else { IMPLEMENTED };
         let own = (self.optional | self.required) & DEVICE_TYPE;
         let mut accepted = (offered & (implemented | own)) - self.refused;
@@ -56,13 +56,16 @@ impl Wanted<'_> {
             }
             accepted -= lame;
         }
+        if hal.trust() == Trust::Confidential {
+            fit_for_confidential(accepted, hal)?;
+        }
         let modern = if legacy { Features::empty() } else { Features::VERSION_1 };
         let missing = (self.required | modern) - accepted;
         if !missing.is_empty() {
-            return Err(Incompatible::MissingFeatures(missing));
+            return Err(Incompatible::MissingFeatures(missing).into());
         }
         if hal.translates() && !accepted.contains(Features::ACCESS_PLATFORM) {
-            return Err(Incompatible::BypassesTranslation);
+            return Err(Incompatible::BypassesTranslation.into());
         }
         Ok(accepted)
     }
@@ -92,6 +95,20 @@ impl Wanted<'_> {
         }
         offered
     }
+}
+
+/// Whether a guest that does not trust its host may use a device with this set. `ACCESS_PLATFORM` says that the device reaches
+/// what it is given and no more; a legacy device cannot say so, and reads its rings without any rule (VIRTIO 1.4 §6.1).
+fn fit_for_confidential<H: Hal>(accepted: Features, hal: &H) -> Result<(), Error> {
+    let lacks = (Features::VERSION_1 | Features::ACCESS_PLATFORM) - accepted;
+    if !lacks.is_empty() {
+        return Err(Incompatible::UnfitForConfidential(lacks).into());
+    }
+    // What a driver believes must not lie where the host can change it.
+    if !hal.keeps_private() {
+        return Err(HalError::NoPrivateMemory.into());
+    }
+    Ok(())
 }
 
 /// Writes the accepted set, highest window first: where windows alias, the last write is the one that counts.

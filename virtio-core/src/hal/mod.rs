@@ -12,11 +12,30 @@
 //! Time matters: every wait in these crates is bounded (I-BOUND). The bound comes from [`Hal::now`]; without a clock,
 //! [`Hal::spin_budget`] has to name a number of polls, for there is no number that suits every machine. With neither,
 //! the first wait fails with [`HalError::NoClock`].
+//!
+//! # Confidential guests
+//!
+//! A guest whose memory is kept from its host (SEV-SNP, TDX, CCA) needs three things of its Hal, and says that it has them:
+//!
+//! * [`Hal::dma_alloc`] answers pages that are shared with the host, and nothing else does; [`Hal::private_alloc`] is
+//!   overridden with pages that are not, and [`Hal::keeps_private`] answers `true`. Rings and bounce pages are of the first
+//!   kind, what a driver believes is of the second.
+//! * [`Hal::share`] never answers a [direct](Segment::direct) segment. The default bounces through fresh shared pages;
+//!   [`BouncePool`] bounces through a pool that is shared once, so that no page changes its owner per request.
+//! * [`Hal::trust`] answers [`Trust::Confidential`]; [`BouncePool::confidential`] does that for a Hal that does not.
+//!
+//! Then only devices are driven that play by it: one without `VERSION_1` (any legacy device) or without `ACCESS_PLATFORM` is
+//! refused with [`Incompatible::UnfitForConfidential`](crate::Incompatible), and a Hal without private memory with
+//! [`HalError::NoPrivateMemory`], both before the device is told of any memory. What no driver can see to remains the kernel's: which
+//! registers it maps, and that a device's answers, checked as they are, are still the host's word.
 #![expect(unsafe_code, reason = "the contract with the kernel")]
 
 mod bounce;
 pub mod clock;
 mod offset;
+#[cfg(target_has_atomic = "ptr")]
+mod pool;
+mod trust;
 mod wait;
 
 use core::fmt;
@@ -28,6 +47,9 @@ use crate::regs::NativeRegs;
 use crate::{DeviceAddr, PhysAddr};
 
 pub use offset::{Frames, OffsetHal};
+#[cfg(target_has_atomic = "ptr")]
+pub use pool::BouncePool;
+pub use trust::Trust;
 pub use wait::{DEFAULT_TIMEOUT, Deadline};
 
 /// Which way data flows through memory that a device reaches.
@@ -125,6 +147,8 @@ pub enum HalError {
     NoClock,
     /// The Hal broke its own contract: memory that is not page-aligned, or a segment of length 0 or beyond the buffer.
     BrokenContract,
+    /// A [confidential](Trust::Confidential) guest has no memory that its host cannot see: [`Hal::keeps_private`] says no.
+    NoPrivateMemory,
     /// Anything else, with a number of the kernel's own.
     Other(u32),
 }
@@ -137,6 +161,7 @@ impl fmt::Display for HalError {
             Self::CannotMap => f.write_str("registers cannot be mapped"),
             Self::NoClock => f.write_str("no clock: implement Hal::now or Hal::spin_budget"),
             Self::BrokenContract => f.write_str("the Hal broke its contract"),
+            Self::NoPrivateMemory => f.write_str("a confidential guest without memory of its own"),
             Self::Other(code) => write!(f, "error {code} of the platform"),
         }
     }
@@ -261,6 +286,18 @@ pub unsafe trait Hal: Send + Sync {
         unsafe { self.dma_dealloc(memory, pages) }
     }
 
+    /// Whether [`Hal::private_alloc`] answers memory that the host cannot see. The default one does not, so it has to be
+    /// overridden before this is.
+    fn keeps_private(&self) -> bool {
+        false
+    }
+
+    /// Whether the host may see and change what is not meant for it. It decides which devices are driven: see
+    /// [confidential guests](crate::hal#confidential-guests).
+    fn trust(&self) -> Trust {
+        Trust::Trusted
+    }
+
     /// Bytes in a page of [`Hal::dma_alloc`].
     fn page_size(&self) -> usize {
         4096
@@ -356,6 +393,12 @@ unsafe impl<H: Hal + ?Sized> Hal for &H {
     unsafe fn private_dealloc(&self, memory: DmaMemory, pages: NonZeroUsize) {
         // SAFETY: the caller's promises are passed on unchanged.
         unsafe { (**self).private_dealloc(memory, pages) }
+    }
+    fn keeps_private(&self) -> bool {
+        (**self).keeps_private()
+    }
+    fn trust(&self) -> Trust {
+        (**self).trust()
     }
     fn page_size(&self) -> usize {
         (**self).page_size()

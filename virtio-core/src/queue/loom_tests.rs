@@ -242,6 +242,8 @@ macro_rules! proofs {
         const WEAK: [Strength; 2] =
             [Strength { barrier: None, ..STRONG }, Strength { barrier: Some(Ordering::AcqRel), ..STRONG }];
 
+        // shows: split.supply.updating-idx.1, split.supply.notify.1, packed.supply.updating-flags.1
+        // shows: packed.supply.notify.1
         #[test]
         fn no_kick_is_lost() {
             holds(concat!(module_path!(), " kicks"), kicks, $ring);

@@ -75,6 +75,7 @@ pub(super) fn register_before_memory() {
 mod tests {
     use super::*;
 
+    // shows: reserved-features.8
     #[test]
     fn order_platform_asks_for_device_barriers_and_nothing_else_does() {
         assert_eq!(BarrierClass::for_features(Features::all()), BarrierClass::Device);

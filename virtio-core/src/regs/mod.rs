@@ -19,11 +19,23 @@
 //! Writing a read-only register does not compile:
 //!
 //! ```compile_fail,E0599
+//! # // shows: pci.layout.common-cfg.1, mmio.regs.2
 //! use virtio_core::regs::{register, NativeRegs, Register, RO};
 //! #[repr(C)]
 //! struct Block { magic: RO<u32> }
 //! const MAGIC: Register<RO<u32>> = register!(Block, magic);
-//! fn no(regs: &NativeRegs) { MAGIC.write(regs, 1) }
+//! fn writes(regs: &NativeRegs) { MAGIC.write(regs, 1) }
+//! ```
+//!
+//! Nor does reading a write-only one:
+//!
+//! ```compile_fail,E0599
+//! # // shows: mmio.regs.3
+//! use virtio_core::regs::{register, NativeRegs, Register, WO};
+//! #[repr(C)]
+//! struct Block { notify: WO<u32> }
+//! const NOTIFY: Register<WO<u32>> = register!(Block, notify);
+//! fn reads(regs: &NativeRegs) -> u32 { NOTIFY.read(regs) }
 //! ```
 
 mod barrier;

@@ -15,6 +15,7 @@ use crate::ask;
 use crate::common::{ID, device, hold, up};
 use crate::executor::{Task, woken};
 
+// shows: split.used-notif-suppress.5
 #[test]
 fn a_flood_of_interrupts_costs_one_poll_each() {
     let hal = TestHal::new();

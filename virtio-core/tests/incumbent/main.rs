@@ -58,6 +58,7 @@ fn kicks(hal: &TestHal) -> usize {
 
 /// Incumbent: the fence stands before the store of `avail.idx`, and none between it and the load of the suppression field. The
 /// device misses the index, the driver misses that it is to notify, and a blocking call hangs for ever.
+// shows: split.supply.notify.1, packed.supply.notify.1
 #[test]
 fn the_index_is_in_memory_before_the_driver_asks_whether_to_notify() {
     for features in [SPLIT, SPLIT | Features::EVENT_IDX, PACKED, PACKED | Features::EVENT_IDX] {
@@ -399,6 +400,7 @@ fn a_buffer_in_pieces_arrives_whole() {
 }
 
 /// Incumbent: `input` notifies before DRIVER_OK.
+// shows: init.7
 #[test]
 fn what_is_filled_early_is_notified_after_driver_ok() {
     let hal = TestHal::new();

@@ -18,12 +18,14 @@ mod kit;
 mod layers;
 mod matrix;
 mod notify;
+mod pooled;
 mod random;
 mod requests;
 mod rig;
 
 use kit::Kit;
 use matrix::{LARGE, SMALL, combinations, everything, large};
+use pooled::Pooled;
 use rig::Config;
 use virtio_core::Features;
 
@@ -39,16 +41,22 @@ fn every_combination(fixed: Features) {
     }
 }
 
+// shows: basic.features.6, split.framing.1, split.framing.2, split.desc.2, split.desc.indirect.1
+// shows: split.desc.indirect.2, split.desc.indirect.3, split.desc.indirect.4, split.desc.indirect.5
+// shows: split.avail-ring.1, split.used-notif-suppress.1, split.used-notif-suppress.3
 #[test]
 fn split_every_combination() {
     every_combination(SPLIT);
 }
 
+// shows: packed.1, packed.desc.3, packed.sg.1, packed.sg.2, packed.sg.3, packed.sg.4, packed.sg.5
+// shows: packed.desc.indirect.1, packed.desc.indirect.2, packed.desc.indirect.3, packed.desc.indirect.4
 #[test]
 fn packed_every_combination() {
     every_combination(PACKED);
 }
 
+// shows: basic.features.legacy.3, split.legacy-virtqueue-layout.2, split.legacy-virtqueue-layout.3
 #[test]
 fn legacy_every_combination() {
     let all = [rig::ALL_LEGACY, Features::empty(), Features::EVENT_IDX, Features::INDIRECT_DESC];
@@ -59,6 +67,7 @@ fn legacy_every_combination() {
     }
 }
 
+// shows: reserved-features.3, reserved-features.4, reserved-features.7
 #[test]
 #[cfg_attr(miri, ignore = "what Miri sees of it is in `incumbent`, whose barriers are the platform's")]
 fn on_a_platform_with_barriers_of_its_own() {
@@ -67,6 +76,22 @@ fn on_a_platform_with_barriers_of_its_own() {
         for features in all {
             everything::<Kit>(Config::new(features, 8));
         }
+    }
+}
+
+#[test]
+fn through_a_pool() {
+    for fixed in [SPLIT, PACKED] {
+        let all = combinations(fixed);
+        let some = if cfg!(miri) { all } else { vec![all[0], all[7], all[15]] };
+        for features in some {
+            for &size in SMALL {
+                everything::<Pooled>(Config::new(features, size));
+            }
+        }
+    }
+    for &size in SMALL {
+        everything::<Pooled>(Config::legacy(rig::ALL_LEGACY, size));
     }
 }
 

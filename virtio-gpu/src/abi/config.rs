@@ -30,6 +30,7 @@ struct Config {
     blob_alignment: RO<u32>,
 }
 
+// true by construction: basic.config.3 — these three are there without any feature; no other offset can be named outside
 pub(crate) const EVENTS_READ: usize = offset_of!(Config, events_read);
 pub(crate) const EVENTS_CLEAR: usize = offset_of!(Config, events_clear);
 pub(crate) const NUM_SCANOUTS: usize = offset_of!(Config, num_scanouts);

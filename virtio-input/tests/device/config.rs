@@ -2,8 +2,8 @@
 
 use crate::bench::{builder, drive, honest, keyboard};
 use virtio_core::Features;
-use virtio_input::{AbsInfo, DeviceIds, EventType, InputError, code};
-use virtio_testkit::TestHal;
+use virtio_input::{AbsInfo, DeviceIds, EventType, Input, InputError, code};
+use virtio_testkit::{Event, FakeTransport, TestHal};
 
 #[test]
 fn everything_is_read_on_modern_and_legacy() {
@@ -51,6 +51,7 @@ fn the_window_is_left_pointing_at_nothing() {
     assert_eq!(config.first_chunk::<3>(), Some(&[0, 0, 0]));
 }
 
+// shows: input.init.3
 #[test]
 fn sizes_that_cannot_be_are_named_and_the_device_stays_usable() {
     let hal = TestHal::new();
@@ -109,4 +110,37 @@ fn names_command_no_terminal() {
     let device = builder(8, evil).build(&hal);
     let mut input = drive(&device, &hal);
     assert_eq!(input.name().unwrap().to_string(), "?[2J?]0;x?kbd??");
+}
+
+// shows: input.init.1, input.init.2, input.init.3
+#[test]
+fn both_selectors_are_written_and_then_the_size_is_read_first() {
+    type Ask = fn(&mut Input<FakeTransport, TestHal>) -> bool;
+    let asks: [Ask; 7] = [
+        |input| input.name().is_ok(),
+        |input| input.serial().is_ok(),
+        |input| input.ids().is_ok(),
+        |input| input.properties().is_ok(),
+        |input| input.supports(EventType::KEY).is_ok(),
+        |input| input.supports(EventType::LED).is_ok(),
+        |input| input.abs_info(code::ABS_X).is_ok(),
+    ];
+    let hal = TestHal::new();
+    let device = builder(8, keyboard).build(&hal);
+    let mut input = drive(&device, &hal);
+    for (number, ask) in asks.into_iter().enumerate() {
+        hal.clear_trace();
+        assert!(ask(&mut input));
+        let trace = hal.trace();
+        let read = trace.iter().position(|event| matches!(event, Event::ConfigRead { .. })).unwrap();
+        assert_eq!(trace[read], Event::ConfigRead { offset: 2, len: 1 }, "question {number}");
+        let written = |event: &Event| match event {
+            Event::ConfigWrite { offset, bytes } => Some((*offset, bytes.len())),
+            _ => None,
+        };
+        let mut before: Vec<_> = trace[..read].iter().filter_map(written).collect();
+        before.sort_unstable();
+        assert_eq!(before, [(0, 1), (1, 1)], "question {number}");
+        assert!(trace.iter().filter_map(written).all(|(offset, len)| offset + len <= 2), "question {number}");
+    }
 }

@@ -1,9 +1,13 @@
 //! Events and status feedback (VIRTIO 1.4 §5.8.6).
 
 use crate::bench::{builder, drive, keyboard, wire};
-use virtio_core::{Incompatible, Misbehaved, Misuse, QueueIndex};
+use std::sync::mpsc::{Sender, channel};
+
+use virtio_core::device::DeviceEvent;
+use virtio_core::transport::InterruptStatus;
+use virtio_core::{DeviceId, Endpoint, Error, Incompatible, Misbehaved, Misuse, QueueIndex};
 use virtio_input::{EventType, Input, InputError, InputEvent, code};
-use virtio_testkit::{Call, Lie, Reset, TestHal};
+use virtio_testkit::{Call, FakeDevice, Lie, Reply, Request, Reset, TestHal};
 
 fn key(code: u16) -> InputEvent {
     InputEvent { kind: EventType::KEY, code, value: 1 }
@@ -29,6 +33,7 @@ fn events_arrive_in_order_on_modern_and_legacy() {
     }
 }
 
+// shows: input.op.1
 #[test]
 fn buffers_never_run_out() {
     let hal = TestHal::new();
@@ -68,6 +73,7 @@ fn buffers_go_back_in_batches() {
     assert_eq!(device.held(0), 64);
 }
 
+// shows: input.op.1
 #[test]
 fn one_event_at_a_time_starves_no_queue() {
     for size in [1, 2, 4, 8, 16, 32, 64] {
@@ -165,6 +171,30 @@ fn interrupts_tell_of_events() {
 }
 
 #[test]
+fn a_handler_acknowledges_and_the_driver_attends() {
+    let hal = TestHal::new();
+    let device = builder(8, keyboard).build(&hal);
+    let mut input = drive(&device, &hal);
+    let endpoint = input.device().endpoint(0).unwrap();
+    assert_eq!(input.enable_interrupts(), Ok(false));
+    device.send(0, &wire(1, 30, 1));
+    let status = endpoint.ack();
+    assert_eq!(status, InterruptStatus::QUEUE);
+    assert_eq!(input.attend(status), Ok(None));
+    assert_eq!(input.next_event(), Ok(Some(key(30))));
+
+    device.needs_reset();
+    assert_eq!(input.attend(endpoint.ack()), Ok(Some(DeviceEvent::NeedsReset)));
+    assert!(hal.outstanding().is_none());
+    assert_eq!(input.next_event(), Err(InputError::Core(Error::Down)));
+    assert_eq!(input.attend(InterruptStatus::CONFIG), Err(InputError::Core(Error::Down)));
+    let mut input = input.recover().unwrap();
+    assert_eq!(device.held(0), 8, "every buffer is with the device again");
+    device.send(0, &wire(1, 31, 1));
+    assert_eq!(input.next_event(), Ok(Some(key(31))));
+}
+
+#[test]
 fn wrong_devices_are_named() {
     let hal = TestHal::new();
     let other = virtio_testkit::FakeDevice::builder(virtio_core::DeviceId::GPU).build(&hal);
@@ -210,4 +240,30 @@ fn every_failed_allocation_is_survived() {
     let hal = TestHal::new();
     hal.fail_nth_of(Call::DmaAlloc, 1);
     assert!(Input::new(builder(8, keyboard).build(&hal).transport(), hal.clone()).is_err());
+}
+
+// shows: input.op.2, input.op.3, input.op.4
+#[test]
+fn every_buffer_has_room_for_an_event() {
+    let hal = TestHal::new();
+    let (said, seen) = channel();
+    let note = |said: &Sender<_>| {
+        let said = said.clone();
+        move |request: Request| {
+            said.send((request.queue, request.readable.len(), request.writable)).unwrap();
+            Reply::Hold
+        }
+    };
+    let builder = FakeDevice::builder(DeviceId::INPUT).config(vec![0; 136]);
+    let device = builder.queue(0, 8, note(&said)).queue(1, 8, note(&said)).build(&hal);
+    let mut input = drive(&device, &hal);
+    input.set_led(code::LED_CAPS_LOCK, true).unwrap();
+    let mut expected = vec![(0, 0, 8); 8];
+    expected.push((1, 8, 0));
+    assert_eq!(seen.try_iter().collect::<Vec<_>>(), expected);
+    // One that comes back is as good as a new one.
+    device.complete(0, 0, &wire(1, 30, 1));
+    assert_eq!(input.next_event(), Ok(Some(key(30))));
+    assert_eq!(input.next_event(), Ok(None));
+    assert_eq!(seen.try_iter().collect::<Vec<_>>(), [(0, 0, 8)]);
 }

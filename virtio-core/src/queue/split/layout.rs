@@ -49,6 +49,7 @@ mod tests {
     use super::*;
     use crate::abi::split::{AVAIL_ALIGN, DESC_ALIGN};
 
+    // shows: split.1, split.legacy-virtqueue-layout.2, split.legacy-virtqueue-layout.3
     #[test]
     fn sizes_and_alignments_are_the_specifications() {
         for log in 0..16 {
