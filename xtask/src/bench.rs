@@ -11,6 +11,8 @@ use crate::workspace::{self, find_program};
 const WHAT: &str = "\
 cargo xtask bench ring [--rounds N]         the virtqueue: instructions, time and kicks beside a ring by hand and the peers;
                                             table, target/bench/ring.tsv and target/bench/ring.png
+cargo xtask bench kick                      register accesses per kick and per interrupt, per transport, beside virtio-drivers;
+                                            table and target/bench/kick.tsv; x86_64 Linux only, for it single-steps
 cargo xtask bench profile CONTESTANT ROW    where its instructions are, by function and by line
 cargo xtask bench names                     contestants and rows";
 
@@ -18,10 +20,15 @@ cargo xtask bench names                     contestants and rows";
 pub fn verb(args: &[OsString]) -> Result {
     let words: Vec<_> = args.iter().map(|arg| arg.to_string_lossy()).collect();
     let words: Vec<_> = words.iter().map(AsRef::as_ref).collect();
+    let mut program = "ring";
     let arguments = match words.as_slice() {
         [] => {
             println!("{WHAT}");
             return Ok(());
+        }
+        ["kick"] => {
+            program = "kick";
+            vec![OsString::from("--out"), workspace::target().join("bench").into()]
         }
         ["names"] => vec![OsString::from("names")],
         ["profile", _, _] => {
@@ -46,7 +53,7 @@ pub fn verb(args: &[OsString]) -> Result {
     cargo.arg(workspace::root().join("benches").join("Cargo.toml"));
     // Beside the other output, not in the tree.
     cargo.arg("--target-dir").arg(workspace::target().join("benches"));
-    cargo.args(["--bin", "ring", "--"]).args(arguments);
+    cargo.args(["--bin", program, "--"]).args(arguments);
     exec::attached(&mut cargo, "the measurement", BUILD_LIMIT)
 }
 
@@ -78,7 +85,12 @@ mod tests {
 
     #[test]
     fn what_is_not_there_is_refused() {
-        for (line, word) in [("disk", "disk"), ("ring --fast", "--rounds"), ("profile ours-raw", "alone")] {
+        for (line, word) in [
+            ("disk", "disk"),
+            ("ring --fast", "--rounds"),
+            ("kick --rounds", "alone"),
+            ("profile ours-raw", "alone"),
+        ] {
             assert!(said(line).contains(word), "{line}: {}", said(line));
         }
     }

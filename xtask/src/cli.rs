@@ -33,6 +33,7 @@ cargo xtask fuzz TARGET INPUT              feed it this one file, as after a cra
 cargo xtask stack                          the frames of core in a debug build, none above 1024 bytes
 cargo xtask stress [--requests N]          two threads, one queue, no lost notification       [50000000]
 cargo xtask bench [ARGS]                   measure; `cargo xtask bench` alone says what there is
+cargo xtask conformance [--record]         which clauses of the specification are shown, and by what
 cargo xtask setup [--arch ARCH]            find and fetch what is missing, for one or all
 cargo xtask help                           this text";
 

@@ -7,6 +7,7 @@ mod arch;
 mod bench;
 mod ci;
 mod cli;
+mod conformance;
 #[cfg(feature = "defmt")]
 mod defmt;
 mod elf;
@@ -73,6 +74,7 @@ fn dispatch(args: &[OsString]) -> Result {
         "stack" => nothing_behind(rest).and_then(|()| stack::verb()),
         "stress" => stress::verb(rest),
         "bench" => bench::verb(rest),
+        "conformance" => conformance::verb(rest),
         "setup" => set_up(rest),
         "help" | "--help" | "-h" => {
             // Whoever reads only the beginning closes the pipe.

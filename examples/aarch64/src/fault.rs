@@ -15,14 +15,21 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     exit::power_off(false)
 }
 
-// Sixteen entries of 128 bytes: four kinds of exception from four places. None is expected, so all go one way.
+// Sixteen entries of 128 bytes: four kinds of exception from four places. An interrupt of the kernel itself is the only one
+// that is expected; all others go one way.
 global_asm!(
     r#"
     .text
     .balign 2048
     .global vectors
 vectors:
-    .rept   16
+    .rept   5
+    .balign 128
+    b       exception
+    .endr
+    .balign 128
+    b       interrupt_entry
+    .rept   10
     .balign 128
     b       exception
     .endr

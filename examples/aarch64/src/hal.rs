@@ -1,7 +1,9 @@
 //! What the drivers ask of this kernel: page frames, and where physical addresses are mapped.
 
 use core::num::NonZeroUsize;
-use virtio::{OffsetHal, PhysAddr};
+use virtio::pci::IoRange;
+use virtio::regs::NativeRegs;
+use virtio::{Hal, HalError, MmioKind, OffsetHal, PhysAddr};
 
 /// RAM that nobody uses yet.
 pub static FRAMES: demo::Frames = demo::Frames::new();
@@ -26,4 +28,9 @@ unsafe impl virtio::Frames for Ram {
 pub fn hal() -> OffsetHal<Ram> {
     // SAFETY: `paging` maps every address to itself, RAM cacheable, and what is below it and above 256 GiB as device memory.
     unsafe { OffsetHal::new(0, Ram, &[0..0x4000_0000, 0x40_0000_0000..0x100_0000_0000]) }
+}
+
+/// The registers of a PCI device in I/O space: the host bridge shows ports as memory.
+pub fn io_registers(range: IoRange) -> Result<NativeRegs, HalError> {
+    hal().map_mmio(range.cpu.ok_or(HalError::CannotMap)?, range.len, MmioKind::Registers)
 }

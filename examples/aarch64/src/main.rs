@@ -7,7 +7,9 @@ mod boot;
 mod critical;
 mod exit;
 mod fault;
+mod gic;
 mod hal;
+mod interrupt;
 #[cfg(feature = "defmt")]
 mod log;
 mod paging;
@@ -16,16 +18,22 @@ mod uart;
 
 use core::ops::Range;
 use demo::fdt::{Board, Fdt};
-use demo::{Frames, Platform};
-use virtio::OffsetHal;
+use demo::{Frames, Handlers, MsixMessage, Options, Platform};
+use virtio::pci::IoRange;
 use virtio::regs::NativeRegs;
+use virtio::{HalError, OffsetHal};
+
+/// Who is asked when an interrupt arrives.
+static HANDLERS: Handlers<OffsetHal<hal::Ram>> = Handlers::new();
 
 /// This kernel, as the demo sees it.
-struct Kernel;
+struct Kernel {
+    options: Options,
+}
 
 impl Platform for Kernel {
     type Hal = OffsetHal<hal::Ram>;
-    /// There are no ports.
+    /// There are no ports: what PCI has behind them is memory here.
     type Ports = NativeRegs;
 
     const ARCH: &'static str = "aarch64";
@@ -46,6 +54,34 @@ impl Platform for Kernel {
         uart::read()
     }
 
+    fn io_registers(&self, range: IoRange) -> Result<Self::Ports, HalError> {
+        hal::io_registers(range)
+    }
+
+    fn options(&self) -> Options {
+        self.options
+    }
+
+    fn handlers(&self) -> &'static Handlers<Self::Hal> {
+        &HANDLERS
+    }
+
+    fn enable_interrupt(&self, number: u32) -> bool {
+        interrupt::enable(number)
+    }
+
+    fn message_interrupt(&self) -> Option<(u32, MsixMessage)> {
+        interrupt::message()
+    }
+
+    fn serial_interrupt(&self) -> Option<u32> {
+        interrupt::serial()
+    }
+
+    fn sleep(&self, awake: &dyn Fn() -> bool) {
+        interrupt::sleep(awake);
+    }
+
     fn power_off(&self, success: bool) -> ! {
         exit::power_off(success)
     }
@@ -60,7 +96,9 @@ extern "C" fn kernel_main(device_tree: usize) -> ! {
     let start = device_tree as u64;
     let taken = [image(), start..start + tree.data().len() as u64];
     hal::FRAMES.init(board.free_ram(&taken)).expect("no frame is out yet");
-    demo::run(Kernel, &board.machine())
+    // SAFETY: the device tree describes this machine.
+    unsafe { interrupt::init(board.controller(), board.serial_interrupt) };
+    demo::run(Kernel { options: board.options }, &board.machine())
 }
 
 /// The kernel's own memory: code, data and stack.

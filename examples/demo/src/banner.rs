@@ -184,7 +184,7 @@ fn words(out: &mut impl Write, words: &[&str], indent: usize, columns: u16) -> f
 }
 
 /// Writes a value that cannot pad itself, then blanks up to `width`.
-fn padded(out: &mut impl Write, value: impl fmt::Display, width: usize) -> fmt::Result {
+pub(crate) fn padded(out: &mut impl Write, value: impl fmt::Display, width: usize) -> fmt::Result {
     struct Count(usize);
     impl Write for Count {
         fn write_str(&mut self, text: &str) -> fmt::Result {

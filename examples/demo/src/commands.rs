@@ -1,15 +1,12 @@
 //! What the shell's commands do.
 
-use crate::console::Console;
-use crate::edid;
-use crate::inventory::Inventory;
+use crate::converse::{Screen, Surroundings};
 use crate::platform::Platform;
-use crate::screen::Display;
 use crate::shell::{self, Command};
 use crate::style::{CLEAR, PLAIN, WARN, field};
-use crate::{banner, colors};
+use crate::{banner, colors, edid, irq};
 use core::fmt::{self, Write};
-use virtio::Transport;
+use virtio::Hal;
 
 /// Whether the shell goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,13 +21,14 @@ pub enum Next {
 ///
 /// # Errors
 ///
-/// Those of the console; [`Console::flush`] says why.
-pub fn run<P: Platform, T: Transport>(
+/// Those of the console; [`Console::flush`](crate::Console::flush) says why.
+pub async fn run<'c, P: Platform, H: Hal + Clone>(
     command: Command<'_>,
-    console: &mut Console<'_, Display<'_, P, T>>,
-    inventory: &Inventory,
+    console: &mut Screen<'_, '_, 'c, P, H>,
+    around: &mut Surroundings<'_, 'c, P, H>,
 ) -> Result<Next, fmt::Error> {
     let columns = console.columns();
+    let Surroundings { platform, inventory, .. } = *around;
     match command {
         Command::Help => shell::help(console)?,
         Command::Devices => inventory.with_lines(|lines| banner::devices(console, lines))?,
@@ -45,6 +43,20 @@ pub fn run<P: Platform, T: Transport>(
             }
             Ok(None) => field(console, "cursor", format_args!("hidden"))?,
             Err(error) => writeln!(console, "  {WARN}{error}{PLAIN}")?,
+        },
+        Command::Irq if around.polled => irq::print_polled(console)?,
+        Command::Irq => {
+            let handlers = platform.handlers();
+            let rows = (0..).map_while(|index| handlers.row(index));
+            let share = platform.hal().now().map(|now| around.rest.take(now));
+            irq::print(console, rows, handlers.stray(), share)?;
+        }
+        Command::Rng => match &mut around.entropy {
+            Some(entropy) => match entropy.read(platform).await {
+                Ok(bytes) => field(console, "random", format_args!("{bytes}"))?,
+                Err(error) => writeln!(console, "  {WARN}{error}{PLAIN}")?,
+            },
+            None => writeln!(console, "  {WARN}there is no entropy device{PLAIN}")?,
         },
         Command::Colors => colors::print(console, columns)?,
         Command::Clear => console.write_str(CLEAR)?,

@@ -71,6 +71,22 @@ impl<'t, O: Output> Console<'t, O> {
         self.output
     }
 
+    /// Replaces the output by what `change` makes of it; everything is painted anew at the next flush.
+    ///
+    /// # Errors
+    ///
+    /// Those of `change`.
+    pub fn change<E>(mut self, change: impl FnOnce(O) -> Result<O, E>) -> Result<Self, E> {
+        self.output = change(self.output)?;
+        self.repaint();
+        Ok(self)
+    }
+
+    /// The next flush paints everything, not just what has changed.
+    pub fn repaint(&mut self) {
+        self.terminal.repaint();
+    }
+
     fn push(&mut self, byte: u8) -> fmt::Result {
         if self.len == BUFFER
             && let Err(error) = self.flush()

@@ -3,9 +3,11 @@
 use crate::banner::{Location, Transport as Kind};
 use crate::machine::{Machine, MmioSlot, PciConfig, PciHost};
 use crate::platform::Platform;
+use crate::wiring::{self, Wiring};
 use core::fmt;
 use virtio::pci::{
-    BarAllocator, ConfigAccess, Ecam, FunctionAddress, LegacyPorts, PciError, PciTransport, number_buses,
+    BarAllocator, ConfigAccess, Ecam, FunctionAddress, LegacyPorts, LegacyTransport, PciError, PciTransport,
+    number_buses,
 };
 use virtio::regs::{Mapped, Registers};
 use virtio::{AnyTransport, DeviceId, Hal, HalError, MmioKind, mmio, pci};
@@ -63,6 +65,13 @@ impl<H: Hal, R: Registers> Config<H, R> {
 pub type AnyDevice<'c, P> =
     AnyTransport<Mapped<<P as Platform>::Hal>, &'c Config<<P as Platform>::Hal, <P as Platform>::Ports>>;
 
+/// How the demo reaches a device that has the legacy interface of PCI only.
+pub type LegacyDevice<'c, P> =
+    LegacyTransport<<P as Platform>::Ports, &'c Config<<P as Platform>::Hal, <P as Platform>::Ports>>;
+
+/// PCI's command register.
+const COMMAND: u16 = 4;
+
 /// A virtio device that was found.
 #[derive(Debug)]
 pub struct Found<T> {
@@ -74,6 +83,8 @@ pub struct Found<T> {
     pub kind: Kind,
     /// The way to it; `None` if it cannot be used, or is in use.
     pub transport: Option<T>,
+    /// How it interrupts.
+    pub wiring: Wiring,
 }
 
 /// All devices found, in the order of their places.
@@ -124,9 +135,33 @@ pub fn all<'c, P: Platform>(
     let mut devices = Devices::new();
     mmio_slots(platform.hal(), machine.mmio, &mut devices, log);
     if let (Some(host), Some(config)) = (&machine.pci, config) {
-        pci_functions(platform.hal(), host, config, &mut devices, log);
+        pci_functions(platform, host, config, &mut devices, log);
     }
     devices
+}
+
+/// The way to a PCI function that has the legacy interface only.
+///
+/// # Errors
+///
+/// It cannot be used, or the machine has no I/O ports for it.
+pub fn legacy<'c, P: Platform>(
+    platform: &P,
+    host: &PciHost,
+    config: &'c Config<P::Hal, P::Ports>,
+    function: FunctionAddress,
+) -> Result<LegacyDevice<'c, P>, PciError> {
+    /// Command register: the function keeps its interrupt line quiet.
+    const INTERRUPT_DISABLE: u32 = 1 << 10;
+
+    let transport = LegacyTransport::with_mapper(config, function, Some(&host.windows), |range| {
+        platform.io_registers(range)
+    })?;
+    // It is asked again and again, and its line may be somebody else's as well. The upper half is the status register,
+    // where a one would clear.
+    let command = config.read32(function, COMMAND) & 0xffff;
+    config.write32(function, COMMAND, command | INTERRUPT_DISABLE);
+    Ok(transport)
 }
 
 fn mmio_slots<H: Hal + Clone, A: ConfigAccess>(
@@ -135,10 +170,17 @@ fn mmio_slots<H: Hal + Clone, A: ConfigAccess>(
     devices: &mut Devices<AnyTransport<Mapped<H>, A>>,
     log: &mut impl fmt::Write,
 ) {
-    for (slot, probed) in mmio::probe_all(hal, slots.iter().copied()) {
+    for (slot, probed) in
+        mmio::probe_all(hal, slots.iter().map(|slot| mmio::Slot { base: slot.base, len: slot.len }))
+    {
         match probed {
             Ok(None) => {}
             Ok(Some(transport)) => devices.push(Found {
+                wiring: slots
+                    .iter()
+                    .find(|place| place.base == slot.base)
+                    .and_then(|place| place.interrupt)
+                    .map_or(Wiring::None, Wiring::Line),
                 id: virtio::Transport::device_id(&transport),
                 location: Location::Address(slot.base.get()),
                 kind: match transport.version() {
@@ -152,11 +194,11 @@ fn mmio_slots<H: Hal + Clone, A: ConfigAccess>(
     }
 }
 
-fn pci_functions<'c, H: Hal + Clone, R: Registers>(
-    hal: H,
+fn pci_functions<'c, P: Platform>(
+    platform: &P,
     host: &PciHost,
-    config: &'c Config<H, R>,
-    devices: &mut Devices<AnyTransport<Mapped<H>, &'c Config<H, R>>>,
+    config: &'c Config<P::Hal, P::Ports>,
+    devices: &mut Devices<AnyDevice<'c, P>>,
     log: &mut impl fmt::Write,
 ) {
     let root = *host.buses.start();
@@ -170,10 +212,16 @@ fn pci_functions<'c, H: Hal + Clone, R: Registers>(
     for function in pci::walk(config, root) {
         let Some(id) = function.virtio_id() else { continue };
         let address = function.address;
-        let transport = PciTransport::in_windows(hal.clone(), config, address, &host.windows);
-        if let Err(error) = &transport {
-            refused(log, address, error);
-        }
+        let mut transport = PciTransport::in_windows(platform.hal(), config, address, &host.windows);
+        let wiring = match &mut transport {
+            Ok(transport) => wire(platform, host, id, transport, log),
+            // It may be driven all the same.
+            Err(PciError::LegacyOnly) => Wiring::None,
+            Err(error) => {
+                note(log, format_args!("pci {address}: {error}"));
+                Wiring::None
+            }
+        };
         devices.push(Found {
             id,
             location: Location::Function {
@@ -186,12 +234,36 @@ fn pci_functions<'c, H: Hal + Clone, R: Registers>(
                 _ => Kind::Pci,
             },
             transport: transport.ok().map(Into::into),
+            wiring,
         });
     }
 }
 
-fn refused(log: &mut impl fmt::Write, address: FunctionAddress, error: &PciError) {
-    note(log, format_args!("pci {address}: {error}"));
+/// By messages where device and platform can, by its line otherwise.
+fn wire<P: Platform>(
+    platform: &P,
+    host: &PciHost,
+    id: DeviceId,
+    transport: &mut PciTransport<Mapped<P::Hal>, &Config<P::Hal, P::Ports>>,
+    log: &mut impl fmt::Write,
+) -> Wiring {
+    /// Interrupt line and pin, and more; the pin in the second byte.
+    const PIN: u16 = 0x3c;
+
+    let function = transport.function();
+    // Platforms have few messages: none for a device that nobody here drives, or for a run without interrupts.
+    let driven = [DeviceId::GPU, DeviceId::INPUT, DeviceId::ENTROPY].contains(&id);
+    if driven && !platform.options().polled && transport.msix_vectors() > 0 {
+        let (numbers, messages, count) = wiring::messages(platform);
+        match transport.enable_msix(platform.hal(), messages.get(..count).unwrap_or_default()) {
+            Ok(0) => {}
+            Ok(_) => return Wiring::Messages(numbers),
+            Err(error) => note(log, format_args!("pci {function}: {error}")),
+        }
+    }
+    let pin = transport.access().read32(function, PIN).to_le_bytes()[1];
+    let line = host.intx.and_then(|intx| intx.line(function.device(), pin));
+    line.filter(|_| function.bus() == *host.buses.start()).map_or(Wiring::None, Wiring::Line)
 }
 
 /// Says something. The log is the serial line: if that fails, there is nobody left to tell.
@@ -215,7 +287,9 @@ mod tests {
     /// Slots with these values of magic, version and device id; what was found in them, and what was said.
     fn look(contents: &[[u32; 3]]) -> (Vec<(u32, Location, Kind)>, String) {
         let hal = TestHal::new();
-        let slots: Vec<MmioSlot> = mmio::slots(PhysAddr::new(0x0a00_0000), 0x200, contents.len()).collect();
+        let slots: Vec<MmioSlot> = mmio::slots(PhysAddr::new(0x0a00_0000), 0x200, contents.len())
+            .map(|slot| MmioSlot { base: slot.base, len: slot.len, interrupt: None })
+            .collect();
         let registers: Vec<_> = slots.iter().map(|slot| hal.add_registers(slot.base, slot.len)).collect();
         for (slot, values) in registers.iter().zip(contents) {
             for (offset, value) in [0, 4, 8].into_iter().zip(values) {

@@ -1,6 +1,9 @@
-//! Reads a flattened device tree: where RAM is, and where virtio devices may be.
+//! Reads a flattened device tree: where RAM is, where virtio devices may be, and how they interrupt.
 
-use crate::machine::{Machine, MmioSlot, PciConfig, PciHost};
+mod interrupts;
+
+use crate::Options;
+use crate::machine::{Intx, Machine, MmioSlot, PciConfig, PciHost};
 use core::fmt;
 use core::ops::{Range, RangeInclusive};
 use dtoolkit::fdt::FdtNode;
@@ -10,6 +13,8 @@ use virtio::PhysAddr;
 use virtio::pci::{Window, Windows};
 
 pub use dtoolkit::fdt::Fdt;
+pub use interrupts::Controller;
+use interrupts::Numbering;
 
 /// The most virtio-mmio slots a [`Board`] remembers; QEMU's `virt` machines have 32 and 8.
 pub const MAX_SLOTS: usize = 64;
@@ -20,7 +25,7 @@ pub const MAX_RESERVED: usize = 16;
 /// How deep in the tree devices are looked for: below buses, not below devices.
 const DEPTH: usize = 4;
 
-const NO_SLOT: MmioSlot = MmioSlot { base: PhysAddr::new(0), len: 0 };
+const NO_SLOT: MmioSlot = MmioSlot { base: PhysAddr::new(0), len: 0, interrupt: None };
 
 /// What a device tree says of the machine, as far as the demo needs it.
 #[derive(Clone, Debug)]
@@ -29,6 +34,11 @@ pub struct Board {
     pub ram: Range<u64>,
     /// Ticks of the CPUs' time counter in a second, where the device tree says it (riscv64 does).
     pub timebase: Option<u32>,
+    /// What the command line (`bootargs`) asks for.
+    pub options: Options,
+    /// The number of the serial line's interrupt.
+    pub serial_interrupt: Option<u32>,
+    numbering: Option<Numbering>,
     slots: [MmioSlot; MAX_SLOTS],
     slot_count: usize,
     pci: Option<PciHost>,
@@ -71,6 +81,9 @@ impl Board {
         let mut board = Self {
             ram: 0..0,
             timebase: None,
+            options: Options::default(),
+            serial_interrupt: None,
+            numbering: None,
             slots: [NO_SLOT; MAX_SLOTS],
             slot_count: 0,
             pci: None,
@@ -83,6 +96,11 @@ impl Board {
         for node in fdt.root().children() {
             match node.name_without_address() {
                 "memory" => board.memory(node),
+                "chosen" => {
+                    let line = node.property("bootargs");
+                    let line = line.as_ref().and_then(|line| line.value_as::<&str>().ok());
+                    board.options = Options::parse(line.unwrap_or_default());
+                }
                 "cpus" => {
                     board.timebase = node
                         .property("timebase-frequency")
@@ -100,8 +118,15 @@ impl Board {
         if board.ram.is_empty() {
             return Err(BoardError::NoMemory);
         }
+        // First of all: others' numbers are read as it has them.
+        board.numbering = controller(fdt.root(), DEPTH);
         board.devices(fdt.root(), DEPTH)?;
         Ok(board)
+    }
+
+    /// The interrupt controller, if it is one that is known.
+    pub fn controller(&self) -> Option<Controller> {
+        self.numbering.map(|numbering| numbering.controller)
     }
 
     /// Where to look for devices.
@@ -147,21 +172,32 @@ impl Board {
             if matches!(node.status(), Ok(Status::Disabled | Status::Fail)) {
                 continue;
             }
+            let interrupt = self.numbering.and_then(|numbering| numbering.interrupt(node));
             if node.is_compatible("virtio,mmio") {
                 for range in registers(node) {
                     let place = self.slots.get_mut(self.slot_count).ok_or(BoardError::TooManySlots)?;
                     let Ok(len) = usize::try_from(range.end - range.start) else { continue };
-                    *place = MmioSlot { base: PhysAddr::new(range.start), len };
+                    *place = MmioSlot { base: PhysAddr::new(range.start), len, interrupt };
                     self.slot_count += 1;
                 }
             } else if node.is_compatible("pci-host-ecam-generic") {
-                self.pci = self.pci.take().or_else(|| pci_host(node));
+                let intx = self.numbering.and_then(|numbering| numbering.intx(node));
+                self.pci = self.pci.take().or_else(|| pci_host(node, intx));
+            } else if node.is_compatible("arm,pl011") || node.is_compatible("ns16550a") {
+                // The first is the console of QEMU's machines.
+                self.serial_interrupt = self.serial_interrupt.or(interrupt);
             } else {
                 self.devices(node, depth)?;
             }
         }
         Ok(())
     }
+}
+
+/// The first interrupt controller of a known kind.
+fn controller(parent: FdtNode<'_>, depth: usize) -> Option<Numbering> {
+    let depth = depth.checked_sub(1)?;
+    parent.children().find_map(|node| Numbering::read(node).or_else(|| controller(node, depth)))
 }
 
 /// The ranges of a node's `reg`; those that are empty or wrap around are left out.
@@ -173,12 +209,13 @@ fn registers(node: FdtNode<'_>) -> impl Iterator<Item = Range<u64>> {
     })
 }
 
-fn pci_host(node: FdtNode<'_>) -> Option<PciHost> {
+fn pci_host(node: FdtNode<'_>, intx: Option<Intx>) -> Option<PciHost> {
     let ecam = registers(node).next()?;
     let mut host = PciHost {
         config: PciConfig::Ecam { base: PhysAddr::new(ecam.start), len: ecam.end - ecam.start },
         buses: buses(node).unwrap_or(0..=u8::MAX),
         windows: Windows::default(),
+        intx,
     };
     let windows = &mut host.windows;
     for range in node.ranges().ok().flatten().into_iter().flatten() {

@@ -67,13 +67,20 @@ mod tests {
     use super::*;
     use crate::banner::{Location, Transport};
     use crate::discover::Found;
+    use crate::wiring::Wiring;
 
     #[test]
     fn a_driven_device_has_features_and_perhaps_a_name() {
         let mut devices: Devices<()> = Devices::new();
         for (number, id) in (0..).zip([DeviceId::GPU, DeviceId::INPUT, DeviceId::new(999)]) {
             let location = Location::Address(number);
-            devices.push(Found { id, location, kind: Transport::Mmio, transport: None });
+            devices.push(Found {
+                id,
+                location,
+                kind: Transport::Mmio,
+                transport: None,
+                wiring: Wiring::None,
+            });
         }
         let mut inventory = Inventory::new(&devices);
         inventory.driven(1, DeviceId::INPUT, Features::EVENT_IDX, Some("keyboard"));

@@ -13,7 +13,7 @@
 //! The crate also builds on the host: the same [`Terminal`] then draws, from the bytes the serial line
 //! carried, the very pixels the guest must have on its screen.
 #![no_std]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 #[cfg(test)]
 extern crate alloc;
@@ -24,29 +24,41 @@ pub mod banner;
 pub mod colors;
 pub mod commands;
 pub mod console;
+pub mod converse;
 pub mod discover;
 pub mod edid;
+pub mod entropy;
+pub mod executor;
 pub mod fdt;
 pub mod frames;
+pub mod interrupts;
 pub mod inventory;
+pub mod irq;
 pub mod keyboard;
 pub mod keymap;
 pub mod machine;
 pub mod names;
+pub mod options;
 pub mod platform;
 pub mod pointer;
+pub mod random;
+pub mod rest;
 pub mod run;
 pub mod screen;
 pub mod shell;
+pub mod signal;
 pub mod style;
 pub mod terminal;
+pub mod wiring;
 
 #[cfg(test)]
 mod testing;
 
 pub use console::{Console, Output};
 pub use frames::Frames;
-pub use machine::{Machine, MmioSlot, PciConfig, PciHost};
+pub use interrupts::Handlers;
+pub use machine::{Intx, Machine, MmioSlot, MsixMessage, PciConfig, PciHost};
+pub use options::Options;
 pub use platform::Platform;
 pub use run::run;
 pub use terminal::Terminal;

@@ -5,8 +5,19 @@ use core::ops::RangeInclusive;
 use virtio::PhysAddr;
 use virtio::pci::Windows;
 
-/// The registers of one virtio-mmio slot (VIRTIO 1.4 §4.2.2).
-pub use virtio::mmio::Slot as MmioSlot;
+/// What a device writes, and where, to interrupt (PCI Local Bus 3.0 §6.8).
+pub use virtio::pci::MsixMessage;
+
+/// A place for a virtio-mmio device (VIRTIO 1.4 §4.2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MmioSlot {
+    /// Physical address of its registers.
+    pub base: PhysAddr,
+    /// Their length in bytes.
+    pub len: usize,
+    /// Its interrupt, by the number that [`Platform::enable_interrupt`](crate::Platform::enable_interrupt) takes.
+    pub interrupt: Option<u32>,
+}
 
 /// Every place to look for virtio devices.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +37,20 @@ pub struct PciHost {
     pub buses: RangeInclusive<u8>,
     /// The addresses that the bridge forwards to its devices.
     pub windows: Windows,
+    /// The interrupt lines of the devices on the first bus, where the machine tells.
+    pub intx: Option<Intx>,
+}
+
+/// Which interrupt a PCI function's pin is wired to: by device number modulo 4, then pin (INTA# first).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Intx(pub [[u32; 4]; 4]);
+
+impl Intx {
+    /// The interrupt of a device's pin, which is 1 (INTA#) to 4 (INTD#) as the function's configuration space has it.
+    pub fn line(&self, device: u8, pin: u8) -> Option<u32> {
+        let pins = self.0.get(usize::from(device % 4))?;
+        pins.get(usize::from(pin.checked_sub(1)?)).copied()
+    }
 }
 
 /// How PCI configuration space is reached.

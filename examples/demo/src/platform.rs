@@ -1,8 +1,9 @@
 //! What the demo asks of a kernel.
 
-use crate::Frames;
-use virtio::Hal;
+use crate::{Frames, Handlers, MsixMessage, Options};
+use virtio::pci::IoRange;
 use virtio::regs::Registers;
+use virtio::{Hal, HalError};
 
 /// The services of a kernel that the demo uses. One implementation per architecture.
 pub trait Platform {
@@ -27,11 +28,57 @@ pub trait Platform {
         None
     }
 
+    /// The registers of a PCI device that lie in I/O space: ports, or memory that stands for ports.
+    ///
+    /// # Errors
+    ///
+    /// This machine has no such space.
+    fn io_registers(&self, range: IoRange) -> Result<Self::Ports, HalError> {
+        let _ = range;
+        Err(HalError::CannotMap)
+    }
+
     /// Writes to the serial line, and returns when all of it has been taken.
     fn serial_write(&self, bytes: &[u8]);
 
     /// The next byte from the serial line, or `None` when nothing waits.
     fn serial_read(&self) -> Option<u8>;
+
+    /// What the command line asks for.
+    fn options(&self) -> Options {
+        Options::default()
+    }
+
+    /// Where the kernel's interrupt entry asks who an interrupt is for: one static.
+    fn handlers(&self) -> &'static Handlers<Self::Hal>;
+
+    /// Switches a wired interrupt on at the controller, by the number that the [`Machine`](crate::Machine) gives; false if
+    /// there is no such interrupt.
+    fn enable_interrupt(&self, number: u32) -> bool {
+        let _ = number;
+        false
+    }
+
+    /// A message that raises an interrupt of its own, switched on, and the number it arrives under. `None` if there are no
+    /// messages, or no more.
+    fn message_interrupt(&self) -> Option<(u32, MsixMessage)> {
+        None
+    }
+
+    /// The number of the serial line's receive interrupt. The kernel's interrupt entry masks it at the UART when it comes,
+    /// and [`Platform::serial_read`] unmasks it when nothing is left to read. It is switched on by
+    /// [`Platform::enable_interrupt`] like any other.
+    fn serial_interrupt(&self) -> Option<u32> {
+        None
+    }
+
+    /// Sleeps until an interrupt arrives, unless `awake`, asked with interrupts off, says that there is something to do.
+    /// Returns with interrupts on, and with the handler of what arrived behind it.
+    fn sleep(&self, awake: &dyn Fn() -> bool) {
+        if !awake() {
+            core::hint::spin_loop();
+        }
+    }
 
     /// Ends the machine. QEMU's exit code tells success from failure.
     fn power_off(&self, success: bool) -> !;

@@ -1,27 +1,34 @@
 //! The demo, from finding the devices to power off.
 
-use crate::banner::{self, Banner};
-use crate::commands::{self, Next};
+use crate::banner::{self, Banner, Location};
 use crate::console::Console;
-use crate::discover::{self, AnyDevice, Config};
+use crate::converse::{self, Screen, Surroundings};
+use crate::discover::{self, Config, LegacyDevice};
 use crate::edid::Monitor;
+use crate::entropy::Entropy;
+use crate::interrupts::Source;
 use crate::inventory::Inventory;
 use crate::keyboard::Keyboard;
-use crate::machine::Machine;
+use crate::machine::{Machine, PciHost};
 use crate::platform::Platform;
+use crate::random::Random;
+use crate::rest::Rest;
 use crate::screen::Display;
-use crate::shell::{Command, LineEditor, PROMPT};
-use crate::style::{PLAIN, WARN};
 use crate::terminal::Terminal;
+use crate::wiring::Wires;
 use core::cell::Cell;
 use core::fmt::{self, Write};
 use virtio::gpu::GpuError;
-use virtio::{DeviceId, HalError};
+use virtio::pci::{FunctionAddress, PciError};
+use virtio::{DeviceId, Hal, HalError};
 
 /// Runs the demo and ends the machine: with success after the command `off`, otherwise with a line that says why.
 pub fn run<P: Platform>(platform: P, machine: &Machine<'_>) -> ! {
     let greeted = Cell::new(false);
-    let ended = session(&platform, machine, &greeted).and_then(|()| all_returned(&platform));
+    let ended = session(&platform, machine, platform.hal(), &greeted);
+    // Nobody interrupts any more: all devices are reset.
+    platform.handlers().clear();
+    let ended = ended.and_then(|()| all_returned(&platform));
     if let Err(failure) = &ended {
         // A line of its own, also in the middle of a session. The serial line takes everything.
         let start = if greeted.get() { "\n" } else { "" };
@@ -83,8 +90,13 @@ fn all_returned<P: Platform>(platform: &P) -> Result<(), Failure> {
 }
 
 /// Everything between boot and power off. At its end all devices are reset and all memory is given back. `greeted`
-/// tells, whatever the end, whether the screen's text has begun.
-fn session<P: Platform>(platform: &P, machine: &Machine<'_>, greeted: &Cell<bool>) -> Result<(), Failure> {
+/// tells, whatever the end, whether the screen's text has begun; `hal` is what drivers are given.
+fn session<P: Platform, H: Hal + Clone + 'static>(
+    platform: &P,
+    machine: &Machine<'_>,
+    hal: H,
+    greeted: &Cell<bool>,
+) -> Result<(), Failure> {
     let log = &mut Serial(platform);
     let config = match &machine.pci {
         Some(host) => Config::open(platform, host).map_err(Failure::Config)?,
@@ -92,21 +104,24 @@ fn session<P: Platform>(platform: &P, machine: &Machine<'_>, greeted: &Cell<bool
     };
     let mut devices = discover::all(platform, machine, config.as_ref(), log);
     let mut inventory = Inventory::new(&devices);
-    let mut display = None;
-    let mut keyboard = None;
+    let mut wires = Wires::new(platform);
+    let (mut display, mut keyboard, mut entropy) = (None, None, None);
     for (index, found) in devices.iter_mut().enumerate() {
-        match found.id {
-            DeviceId::GPU if display.is_none() => {
-                let Some(transport) = found.transport.take() else { continue };
-                let gpu = display.insert((index, Display::new(platform, transport)?));
-                inventory.driven(index, found.id, gpu.1.gpu().features(), None);
+        match (found.id, found.transport.take()) {
+            (DeviceId::GPU, Some(transport)) if display.is_none() => {
+                let gpu = display.insert((index, Display::new(platform, transport, hal.clone())?)).1.gpu();
+                inventory.driven(index, found.id, gpu.features(), None);
+                // Its driver waits for the queues by itself; without an interrupt, changes of the display go unnoticed.
+                wires.connect(Source::Gpu, found.wiring, gpu.device(), 2, log);
             }
-            DeviceId::INPUT if keyboard.is_none() => {
-                let Some(transport) = found.transport.take() else { continue };
-                match Keyboard::new(transport, platform.hal()) {
+            (DeviceId::INPUT, Some(transport)) if keyboard.is_none() => {
+                match Keyboard::new(transport, hal.clone()) {
                     Ok(Some(found_one)) => {
-                        let features = found_one.input().features();
-                        inventory.driven(index, found.id, features, Some("keyboard"));
+                        let input = found_one.input();
+                        inventory.driven(index, found.id, input.features(), Some("keyboard"));
+                        if !wires.connect(Source::Keyboard, found.wiring, input.device(), 2, log) {
+                            wires.poll("the keyboard has no interrupt", log);
+                        }
                         keyboard = Some(found_one);
                     }
                     Ok(None) => {}
@@ -116,10 +131,43 @@ fn session<P: Platform>(platform: &P, machine: &Machine<'_>, greeted: &Cell<bool
                     }
                 }
             }
-            _ => {}
+            (DeviceId::ENTROPY, Some(transport)) if entropy.is_none() => {
+                match Random::new(transport, hal.clone()) {
+                    Ok(random) => {
+                        let awaited = wires.connect(Source::Random, found.wiring, random.device(), 1, log);
+                        let random = if awaited { Entropy::Awaited(random) } else { Entropy::Asked(random) };
+                        entropy = Some((index, random));
+                    }
+                    Err(error) => {
+                        let _ = writeln!(log, "rng: {error}");
+                    }
+                }
+            }
+            (DeviceId::ENTROPY, None) if entropy.is_none() => {
+                let (Some(host), Some(config)) = (&machine.pci, &config) else { continue };
+                match legacy_random(platform, host, config, found.location, hal.clone()) {
+                    Ok(random) => entropy = Some((index, Entropy::Legacy(random))),
+                    Err(error) => {
+                        let _ = writeln!(log, "rng: {error}");
+                    }
+                }
+            }
+            // Not for this one: it stays as it was found.
+            (_, transport) => found.transport = transport,
         }
     }
     let (index, display) = display.ok_or(Failure::NoGpu)?;
+    let polled = wires.finish(log);
+    let rest = Rest::new(platform.hal().now().unwrap_or_default());
+    let entropy = entropy.map(|(index, mut entropy)| {
+        inventory.driven(index, DeviceId::ENTROPY, entropy.features(), None);
+        // Before the screen's text begins: pictures of it are compared, and these differ each time.
+        let _ = match converse::block_on(platform, &rest, entropy.read(platform)) {
+            Ok(bytes) => writeln!(log, "rng: {bytes}"),
+            Err(error) => writeln!(log, "rng: {error}"),
+        };
+        entropy
+    });
     let terminal = Terminal::take().ok_or(Failure::ScreenTooSmall)?;
     terminal.resize(display.size());
     if terminal.columns() == 0 {
@@ -127,17 +175,48 @@ fn session<P: Platform>(platform: &P, machine: &Machine<'_>, greeted: &Cell<bool
     }
     let mut console = Console::new(terminal, display);
     greeted.set(true);
-    greet::<P>(&mut console, &inventory, index, keyboard.is_some())?;
-    shell(platform, &mut console, &inventory, keyboard)?;
-    console.into_output().close()?;
-    Ok(())
+    greet::<P, H>(&mut console, &inventory, index, keyboard.is_some())?;
+    let around = Surroundings { platform, inventory: &inventory, polled, rest: &rest, entropy };
+    Ok(converse::shell(console, around, keyboard)?)
 }
 
-type Screen<'t, 'p, 'c, P> = Console<'t, Display<'p, P, AnyDevice<'c, P>>>;
+/// Drives an entropy device that has the legacy interface of PCI only.
+fn legacy_random<'c, P: Platform, H: Hal + Clone>(
+    platform: &P,
+    host: &PciHost,
+    config: &'c Config<P::Hal, P::Ports>,
+    location: Location,
+    hal: H,
+) -> Result<Random<LegacyDevice<'c, P>, H>, NoRandom> {
+    let Location::Function { bus, device, function } = location else { return Err(NoRandom::Place) };
+    let function = FunctionAddress::new(bus, device, function).ok_or(NoRandom::Place)?;
+    let transport = discover::legacy(platform, host, config, function).map_err(NoRandom::Pci)?;
+    Random::new(transport, hal).map_err(NoRandom::Device)
+}
+
+/// Why an entropy device is not driven.
+enum NoRandom {
+    /// It is no PCI function.
+    Place,
+    /// It cannot be reached.
+    Pci(PciError),
+    /// It does not come up.
+    Device(virtio::Error),
+}
+
+impl fmt::Display for NoRandom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Place => f.write_str("it cannot be used where it is"),
+            Self::Pci(error) => error.fmt(f),
+            Self::Device(error) => error.fmt(f),
+        }
+    }
+}
 
 /// The boot screen, READY, and the first prompt: each is on the screen before it is on the serial line.
-fn greet<P: Platform>(
-    console: &mut Screen<'_, '_, '_, P>,
+fn greet<P: Platform, H: Hal + Clone>(
+    console: &mut Screen<'_, '_, '_, P, H>,
     inventory: &Inventory,
     gpu: usize,
     keyboard: bool,
@@ -162,50 +241,5 @@ fn greet<P: Platform>(
     console.flush()?;
     let _ = banner::ready(console);
     console.flush()?;
-    prompt(console)
-}
-
-fn prompt<P: Platform>(console: &mut Screen<'_, '_, '_, P>) -> Result<(), GpuError> {
-    let _ = console.write_str(PROMPT);
-    console.flush()
-}
-
-/// Reads lines from both ends and carries them out, until `off`.
-fn shell<P: Platform>(
-    platform: &P,
-    console: &mut Screen<'_, '_, '_, P>,
-    inventory: &Inventory,
-    mut keyboard: Option<Keyboard<AnyDevice<'_, P>, P::Hal>>,
-) -> Result<(), GpuError> {
-    let mut editor = LineEditor::new();
-    loop {
-        let typed = match keyboard.as_mut().map(Keyboard::read) {
-            None | Some(Ok(None)) => platform.serial_read(),
-            Some(Ok(typed)) => typed,
-            Some(Err(error)) => {
-                keyboard = None;
-                let _ = writeln!(console, "\n  {WARN}the keyboard is lost: {error}{PLAIN}");
-                prompt(console)?;
-                None
-            }
-        };
-        let Some(byte) = typed else {
-            core::hint::spin_loop();
-            continue;
-        };
-        let line = editor.feed(byte, console);
-        let next = match line {
-            Ok(Some(line)) => commands::run(Command::parse(line), console, inventory),
-            Ok(None) => {
-                console.flush()?;
-                continue;
-            }
-            Err(error) => Err(error),
-        };
-        console.flush()?;
-        match next {
-            Ok(Next::Off) => return Ok(()),
-            Ok(Next::Prompt) | Err(fmt::Error) => prompt(console)?,
-        }
-    }
+    converse::prompt(console)
 }

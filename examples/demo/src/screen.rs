@@ -6,26 +6,30 @@ use crate::platform::Platform;
 use crate::pointer::Pointer;
 use crate::terminal::Terminal;
 use embedded_graphics::geometry::Size;
-use virtio::Transport;
-use virtio::gpu::{CursorPosition, Gpu, GpuError, Screen, ScreenBuffer};
+use virtio::gpu::{CursorPosition, Gpu, GpuError, GpuEvent, Screen, ScreenBuffer};
+use virtio::transport::InterruptStatus;
+use virtio::{Hal, Transport};
 
 /// A GPU with a screen on it.
 #[derive(Debug)]
-pub struct Display<'p, P: Platform, T: Transport> {
+pub struct Display<'p, P, T: Transport, H: Hal + Clone + 'static> {
     platform: &'p P,
-    gpu: Gpu<T, P::Hal>,
-    screen: Screen<ScreenBuffer<P::Hal>>,
+    gpu: Gpu<T, H>,
+    screen: Screen<ScreenBuffer<H>>,
     pointer: Pointer,
 }
 
-impl<'p, P: Platform, T: Transport> Display<'p, P, T> {
+impl<'p, P: Platform, T: Transport, H: Hal + Clone + 'static> Display<'p, P, T, H> {
     /// Brings the GPU up, with a screen of the size its display asks for.
     ///
     /// # Errors
     ///
     /// Those of the GPU.
-    pub fn new(platform: &'p P, transport: T) -> Result<Self, GpuError> {
-        let mut gpu = Gpu::new(transport, platform.hal())?;
+    pub fn new(platform: &'p P, transport: T, hal: H) -> Result<Self, GpuError> {
+        Self::on(platform, Gpu::new(transport, hal)?)
+    }
+
+    fn on(platform: &'p P, mut gpu: Gpu<T, H>) -> Result<Self, GpuError> {
         let screen = gpu.screen()?;
         Ok(Self { platform, gpu, screen, pointer: Pointer::default() })
     }
@@ -36,7 +40,7 @@ impl<'p, P: Platform, T: Transport> Display<'p, P, T> {
     }
 
     /// The GPU.
-    pub fn gpu(&self) -> &Gpu<T, P::Hal> {
+    pub fn gpu(&self) -> &Gpu<T, H> {
         &self.gpu
     }
 
@@ -58,6 +62,27 @@ impl<'p, P: Platform, T: Transport> Display<'p, P, T> {
         self.pointer.toggle(&mut self.gpu, &self.screen)
     }
 
+    /// Follows up on an interrupt that was not about a queue.
+    ///
+    /// # Errors
+    ///
+    /// Those of the GPU.
+    pub fn attend(&mut self) -> Result<Option<GpuEvent>, GpuError> {
+        self.gpu.attend(InterruptStatus::CONFIG)
+    }
+
+    /// Brings the GPU up again, with a new screen that shows nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// Those of the GPU.
+    pub fn recover(self) -> Result<Self, GpuError> {
+        // First the GPU, which uses the screen's memory until it is reset.
+        let gpu = self.gpu.recover()?;
+        drop(self.screen);
+        Self::on(self.platform, gpu)
+    }
+
     /// Takes the screen off the display, and gives the screen's memory and the GPU up.
     ///
     /// # Errors
@@ -69,7 +94,7 @@ impl<'p, P: Platform, T: Transport> Display<'p, P, T> {
     }
 }
 
-impl<P: Platform, T: Transport> Output for Display<'_, P, T> {
+impl<P: Platform, T: Transport, H: Hal + Clone + 'static> Output for Display<'_, P, T, H> {
     type Error = GpuError;
 
     fn show(&mut self, terminal: &mut Terminal) -> Result<(), GpuError> {

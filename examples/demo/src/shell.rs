@@ -130,6 +130,10 @@ pub enum Command<'a> {
     Edid,
     /// Show the hardware cursor and move it.
     Cursor,
+    /// List the interrupts, and how long the CPU has slept.
+    Irq,
+    /// Print random bytes.
+    Rng,
     /// Draw a test pattern.
     Colors,
     /// Clear the screen.
@@ -143,12 +147,14 @@ pub enum Command<'a> {
 }
 
 /// The commands by name, each with a line of help.
-const COMMANDS: [(&str, Command<'static>, &str); 8] = [
+const COMMANDS: [(&str, Command<'static>, &str); 10] = [
     ("help", Command::Help, "this list"),
     ("devices", Command::Devices, "every virtio device found, and where"),
     ("features", Command::Features, "the features negotiated with each device"),
     ("edid", Command::Edid, "what the monitor says of itself"),
     ("cursor", Command::Cursor, "move the hardware cursor"),
+    ("irq", Command::Irq, "interrupts: how often each came, and how long the CPU slept"),
+    ("rng", Command::Rng, "random bytes from the entropy device"),
     ("colors", Command::Colors, "a test pattern"),
     ("clear", Command::Clear, "an empty screen"),
     ("off", Command::Off, "reset every device and power off"),

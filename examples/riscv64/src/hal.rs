@@ -3,7 +3,9 @@
 use core::num::NonZeroUsize;
 use core::sync::atomic::{AtomicU32, Ordering};
 use virtio::hal::clock;
-use virtio::{OffsetHal, PhysAddr};
+use virtio::pci::IoRange;
+use virtio::regs::NativeRegs;
+use virtio::{Hal, HalError, MmioKind, OffsetHal, PhysAddr};
 
 /// RAM that nobody uses yet.
 pub static FRAMES: demo::Frames = demo::Frames::new();
@@ -33,4 +35,9 @@ pub fn hal() -> OffsetHal<Ram> {
     // for PCI devices.
     unsafe { OffsetHal::new(0, Ram, &[0..0x8000_0000, 0x4_0000_0000..0x8_0000_0000]) }
         .with_clock(|| clock::rdtime(TIMEBASE.load(Ordering::Relaxed).into()))
+}
+
+/// The registers of a PCI device in I/O space: the host bridge shows ports as memory.
+pub fn io_registers(range: IoRange) -> Result<NativeRegs, HalError> {
+    hal().map_mmio(range.cpu.ok_or(HalError::CannotMap)?, range.len, MmioKind::Registers)
 }

@@ -1,8 +1,9 @@
 //! What should never happen, a panic or a CPU exception, ends the machine with one line that says why.
 
-use crate::{exit, serial::Serial};
+use crate::exit;
+use crate::idt::{EXCEPTIONS, Entries};
+use crate::serial::Serial;
 use core::arch::{asm, global_asm};
-use core::cell::UnsafeCell;
 use core::fmt::Write;
 use core::panic::PanicInfo;
 
@@ -24,7 +25,7 @@ global_asm!(
     .global traps
 traps:
     .set    number, 0
-    .rept   32
+    .rept   {exceptions}
     .balign 16
     pushq   $number
     jmp     trap
@@ -35,38 +36,16 @@ trap:
     andq    $-16, %rsp
     call    exception
 "#,
+    exceptions = const EXCEPTIONS,
     options(att_syntax)
 );
 
-/// The interrupt descriptor table: as many gates as there are exceptions.
-#[repr(C, align(16))]
-struct Gates(UnsafeCell<[[u32; 4]; 32]>);
-
-// SAFETY: written by `init` only, which runs once before anything else does.
-unsafe impl Sync for Gates {}
-
-static GATES: Gates = Gates(UnsafeCell::new([[0; 4]; 32]));
-
-/// What `lidt` reads: size less one, and address.
-#[repr(C, packed)]
-struct Pointer(u16, *const Gates);
-
-/// From here on a CPU exception is reported. To be called once, first of all.
-pub fn init() {
+/// One entry for each exception.
+pub fn entries() -> *const Entries<EXCEPTIONS> {
     unsafe extern "C" {
-        static traps: [[u8; 16]; 32];
+        static traps: Entries<EXCEPTIONS>;
     }
-    // SAFETY: called before anything else could look at the gates.
-    let gates = unsafe { &mut *GATES.0.get() };
-    for (number, gate) in gates.iter_mut().enumerate() {
-        let entry = &raw const traps as u64 + 16 * number as u64;
-        // Code segment 8; present, 64-bit interrupt gate; the address in three pieces.
-        *gate =
-            [8 << 16 | entry as u32 & 0xffff, entry as u32 & 0xffff_0000 | 0x8e00, (entry >> 32) as u32, 0];
-    }
-    let pointer = Pointer(size_of::<Gates>() as u16 - 1, &GATES);
-    // SAFETY: the table is static and complete.
-    unsafe { asm!("lidt [{}]", in(reg) &pointer, options(readonly, nostack, preserves_flags)) };
+    &raw const traps
 }
 
 /// `frame`: the exception's number, its error code if it has one, the address of the instruction.

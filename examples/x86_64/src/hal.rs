@@ -25,14 +25,12 @@ unsafe impl virtio::Frames for Ram {
     }
 }
 
-/// Where devices are: below 4 GiB, and in the window for PCI devices above.
-static REGISTERS: [Range<u64>; 2] = [0xb000_0000..0x1_0000_0000, paging::HIGH_WINDOW];
-
-/// No CPU's time-stamp counter is faster: a bound may last longer than asked for, never shorter.
-const FASTEST_TSC: u64 = 8_000_000_000;
+/// Where devices are: below the interrupt controllers, and in the window for PCI devices above.
+static REGISTERS: [Range<u64>; 2] = [0xb000_0000..0xfec0_0000, paging::HIGH_WINDOW];
 
 /// The drivers' side of the kernel. It bounds waits by the time-stamp counter.
 pub fn hal() -> OffsetHal<Ram> {
     // SAFETY: `paging` maps physical memory at this offset, RAM cacheable and the devices' windows uncached.
-    unsafe { OffsetHal::new(paging::OFFSET as u64, Ram, &REGISTERS) }.with_clock(|| clock::tsc(FASTEST_TSC))
+    unsafe { OffsetHal::new(paging::OFFSET as u64, Ram, &REGISTERS) }
+        .with_clock(|| clock::tsc(crate::clock::hertz()))
 }

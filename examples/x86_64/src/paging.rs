@@ -6,7 +6,7 @@
 //! | physical address | what is there | mapped as |
 //! |---|---|---|
 //! | 0 – `0xb000_0000` | RAM | write-back |
-//! | `0xb000_0000` – 4 GiB | PCI windows, virtio slots | uncached |
+//! | `0xb000_0000` – 4 GiB | PCI windows, virtio slots, interrupt controllers | uncached |
 //! | 32 – 33 GiB | 64-bit PCI window | uncached |
 
 use core::arch::global_asm;

@@ -80,22 +80,44 @@ fn polled_kernel() -> Result {
 
 /// The packages that are published for bare targets: all of the workspace but tools and test kit.
 pub fn libraries() -> Result<Vec<String>> {
+    Ok(described()?.into_iter().map(|(name, _)| name).collect())
+}
+
+/// `PACKAGE/FEATURE,…` for every feature of the libraries but these.
+pub fn features_without(these: &[&str]) -> Result<String> {
+    let features: Vec<_> = described()?
+        .iter()
+        .flat_map(|(name, features)| features.iter().map(move |feature| (name, feature)))
+        .filter(|(_, feature)| !these.contains(&feature.as_str()))
+        .map(|(name, feature)| format!("{name}/{feature}"))
+        .collect();
+    if features.is_empty() {
+        fail!("the libraries have no features");
+    }
+    Ok(features.join(","))
+}
+
+/// The names of the libraries, each with its features.
+fn described() -> Result<Vec<(String, Vec<String>)>> {
     let mut cargo = Command::new("cargo");
     cargo.current_dir(workspace::root()).args(["metadata", "--no-deps", "--format-version", "1"]);
     let answer = exec::quiet(&mut cargo, DOWNLOAD_LIMIT)?.success("cargo metadata")?;
     let metadata: Value = serde_json::from_str(&answer.stdout).context("cargo metadata")?;
     let packages =
         metadata.get("packages").and_then(Value::as_array).context("cargo metadata: no packages")?;
-    let names = packages.iter().filter(|package| package.get("publish") != Some(&Value::Array(Vec::new())));
-    let names: Vec<_> = names
-        .filter_map(|package| package.get("name")?.as_str())
-        .filter(|name| *name != "virtio-testkit")
-        .map(str::to_owned)
+    let libraries: Vec<_> = packages
+        .iter()
+        .filter(|package| package.get("publish") != Some(&Value::Array(Vec::new())))
+        .filter_map(|package| {
+            let features = package.get("features")?.as_object()?.keys().cloned().collect();
+            Some((package.get("name")?.as_str()?.to_owned(), features))
+        })
+        .filter(|(name, _)| name != "virtio-testkit")
         .collect();
-    if names.is_empty() {
+    if libraries.is_empty() {
         fail!("the workspace has no libraries");
     }
-    Ok(names)
+    Ok(libraries)
 }
 
 /// `-p NAME` for each.

@@ -84,7 +84,10 @@ fn slots_below_a_bus_count_and_disabled_ones_do_not() {
     bus.add_child(disabled);
     tree.root.add_child(bus);
     let board = read(&tree).unwrap();
-    assert_eq!(board.machine().mmio, [MmioSlot { base: PhysAddr::new(0x1000_1000), len: 0x200 }]);
+    assert_eq!(
+        board.machine().mmio,
+        [MmioSlot { base: PhysAddr::new(0x1000_1000), len: 0x200, interrupt: None }]
+    );
 }
 
 #[test]
