@@ -1,0 +1,272 @@
+//! One QEMU with its devices: started, asked, and ended.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use virtio::pci::{BarAllocator, number_buses};
+
+use crate::board::{Board, Controller};
+use crate::device::{Device, Kind, Place};
+use crate::hal::BenchHal;
+use crate::picture::Picture;
+use crate::qmp::Qmp;
+use crate::qtest::Qtest;
+use crate::ram::Ram;
+use crate::scratch::Scratch;
+use crate::socket::{Lines, listen};
+use crate::way::Config;
+
+/// How long QEMU may take to start.
+const START: Duration = Duration::from_secs(30);
+/// RAM of a machine. Only what is used becomes memory.
+const RAM: usize = 64 << 20;
+/// Bytes of a disk.
+const DISK: usize = 1 << 20;
+
+/// What a machine is to have.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Which kind it is.
+    pub board: Board,
+    /// Whether MMIO devices have version 1 of the registers.
+    pub mmio_legacy: bool,
+    /// Its devices.
+    pub devices: Vec<Device>,
+}
+
+/// A running QEMU. It ends when this is dropped, and when the process ends in whatever way.
+#[derive(Debug)]
+pub struct Machine {
+    // First: QEMU ends before what it uses goes.
+    qemu: Qemu,
+    qtest: Arc<Qtest>,
+    qmp: Mutex<Qmp>,
+    hal: BenchHal,
+    options: Options,
+    config: Option<Config>,
+    scratch: Scratch,
+}
+
+#[derive(Debug)]
+struct Qemu(Child);
+
+impl Drop for Qemu {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nobody to be killed.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Machine {
+    /// Starts QEMU, gives PCI functions their addresses and has interrupt lines reported.
+    ///
+    /// # Errors
+    /// QEMU is not there (the message says how to get it), or does not start.
+    pub fn start(options: Options) -> io::Result<Self> {
+        let scratch = Scratch::new()?;
+        let Board { ram, reserved, idle, .. } = options.board;
+        // The file has a name only until QEMU has opened it.
+        let name = scratch.path().file_name().unwrap_or_default().to_owned();
+        let file = Named(Ram::folder(scratch.path()).join(name).with_extension("ram"));
+        let mut ram = Ram::create(&file.0, ram, RAM, reserved)?;
+        ram.write_start(idle);
+        let sockets = [listen(&scratch.file("qtest"))?, listen(&scratch.file("qmp"))?];
+        let log = File::create(scratch.file("log"))?;
+        let mut command = Command::new(options.board.program);
+        command.args(arguments(&options, &scratch, &file.0)?);
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        die_with_us(&mut command);
+        let mut qemu = Qemu(command.spawn().map_err(|error| missing(&options.board, &error))?);
+        let mut accept = |socket| {
+            Lines::accept(socket, &mut qemu.0, START).map_err(|error| {
+                let log = fs::read_to_string(scratch.file("log")).unwrap_or_default();
+                io::Error::new(error.kind(), format!("{error}: {}", log.trim_end()))
+            })
+        };
+        let qtest = Arc::new(Qtest::new(accept(&sockets[0])?));
+        let qmp = Qmp::start(accept(&sockets[1])?)?;
+        drop(file);
+        let hal = BenchHal::new(ram, Arc::clone(&qtest));
+        let mut machine = Self { qemu, qtest, qmp: Mutex::new(qmp), hal, options, config: None, scratch };
+        machine.qtest.intercept_inputs(&machine.controller()?)?;
+        if machine.options.devices.iter().any(|device| matches!(device.place, Place::Function(..))) {
+            machine.config = Some(machine.assign()?);
+        }
+        Ok(machine)
+    }
+
+    /// Numbers the buses and assigns BARs, as firmware would.
+    fn assign(&self) -> io::Result<Config> {
+        let config = Config::new(&self.qtest, &self.options.board.pci);
+        number_buses(&config, 0, 255).map_err(io::Error::other)?;
+        let mut allocator = BarAllocator::new(self.options.board.pci.windows);
+        allocator.assign_all(&config, 0).map_err(io::Error::other)?;
+        Ok(config)
+    }
+
+    /// The interrupt controller's path among QEMU's objects.
+    fn controller(&self) -> io::Result<String> {
+        let wanted = match self.options.board.controller {
+            Controller::Path(path) => return Ok(path.to_owned()),
+            Controller::Type(wanted) => wanted,
+        };
+        let folder = "/machine/unattached";
+        let objects = self.qmp().run("qom-list", &json!({ "path": folder }))?;
+        let found = objects.as_array().into_iter().flatten().find(|object| object["type"] == wanted);
+        let name = found.and_then(|object| object["name"].as_str());
+        name.map(|name| format!("{folder}/{name}")).ok_or_else(|| io::Error::other(format!("no {wanted}")))
+    }
+
+    /// The register accesses and interrupt lines.
+    #[must_use]
+    pub fn qtest(&self) -> &Arc<Qtest> {
+        &self.qtest
+    }
+
+    /// The kernel's side, for drivers.
+    #[must_use]
+    pub fn hal(&self) -> BenchHal {
+        self.hal.clone()
+    }
+
+    /// What was asked for.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Configuration space.
+    ///
+    /// # Panics
+    /// On a machine without PCI devices.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        self.config.as_ref().expect("a machine with PCI devices")
+    }
+
+    fn qmp(&self) -> MutexGuard<'_, Qmp> {
+        self.qmp.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs a QMP command.
+    ///
+    /// # Errors
+    /// What QEMU says against it.
+    pub fn run(&self, command: &str, arguments: &Value) -> io::Result<Value> {
+        self.qmp().run(command, arguments)
+    }
+
+    /// The first two numbers of QEMU's version.
+    ///
+    /// # Errors
+    /// As for [`Machine::run`].
+    pub fn version(&self) -> io::Result<(u64, u64)> {
+        let answer = self.run("query-version", &json!({}))?;
+        let number = |name| answer["qemu"][name].as_u64().unwrap_or(0);
+        Ok((number("major"), number("minor")))
+    }
+
+    /// The device of this id.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[must_use]
+    pub fn device(&self, id: &str) -> &Device {
+        self.options.devices.iter().find(|device| device.id == id).expect("a device of this id")
+    }
+
+    /// What a GPU shows on its first display.
+    ///
+    /// # Errors
+    /// QEMU has no picture, or writes none.
+    pub fn screenshot(&self, gpu: &str) -> io::Result<Picture> {
+        let file = self.scratch.file("screen.ppm");
+        self.run("screendump", &json!({ "filename": file, "device": gpu, "head": 0 }))?;
+        let bytes = fs::read(file)?;
+        Picture::parse(&bytes).ok_or_else(|| {
+            let start = String::from_utf8_lossy(&bytes[..bytes.len().min(16)]).into_owned();
+            io::Error::other(format!("the screenshot is no PPM: {} bytes, {start:?}", bytes.len()))
+        })
+    }
+
+    /// The file that a disk is.
+    #[must_use]
+    pub fn disk(&self, id: &str) -> PathBuf {
+        self.scratch.file(&format!("{id}.img"))
+    }
+
+    /// What QEMU has printed so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.scratch.file("log")).unwrap_or_default()
+    }
+
+    /// QEMU's process id.
+    #[must_use]
+    pub fn process(&self) -> u32 {
+        self.qemu.0.id()
+    }
+}
+
+/// A file that is removed when this is dropped.
+struct Named(PathBuf);
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        // The mapping stays, whatever becomes of the name.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+fn missing(board: &Board, error: &io::Error) -> io::Error {
+    let Board { program, package, .. } = board;
+    let how = format!("install it with: sudo apt-get install --no-install-recommends {package}");
+    io::Error::new(error.kind(), format!("{program} cannot be started ({error}); {how}"))
+}
+
+fn arguments(options: &Options, scratch: &Scratch, ram: &std::path::Path) -> io::Result<Vec<OsString>> {
+    let board = &options.board;
+    let mut line: Vec<OsString> = board.arguments.iter().map(OsString::from).collect();
+    let mut push = |words: &[&str]| line.extend(words.iter().map(OsString::from));
+    push(&["-nodefaults", "-display", "none", "-accel", "tcg", "-m", &format!("{}M", RAM >> 20)]);
+    push(&["-object", &format!("memory-backend-file,id=m,size={RAM},mem-path={},share=on", ram.display())]);
+    if board.slots.is_some() && !options.mmio_legacy {
+        push(&["-global", "virtio-mmio.force-legacy=false"]);
+    }
+    if let Some(rom) = board.rom {
+        let file = scratch.file("rom");
+        fs::write(&file, rom())?;
+        push(&["-bios", &file.display().to_string()]);
+    }
+    for device in &options.devices {
+        if device.kind == Kind::Blk {
+            let file = scratch.file(&format!("{}.img", device.id));
+            fs::write(&file, vec![0; DISK])?;
+            push(&["-drive", &format!("if=none,id={}-disk,format=raw,file={}", device.id, file.display())]);
+        }
+        push(&["-device", &device.argument()]);
+    }
+    push(&["-qtest", &format!("unix:{}", scratch.file("qtest").display()), "-qtest-log", "/dev/null"]);
+    push(&["-qmp", &format!("unix:{}", scratch.file("qmp").display())]);
+    Ok(line)
+}
+
+/// Has QEMU end with the thread that starts it, should that be killed.
+fn die_with_us(command: &mut Command) {
+    #[cfg(target_os = "linux")]
+    // SAFETY: `prctl` with this option is a plain system call, safe between fork and exec; it touches no memory of ours.
+    unsafe {
+        command.pre_exec(|| {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            Ok(())
+        });
+    }
+}
