@@ -75,6 +75,7 @@ impl QueueSize {
 mod tests {
     use super::*;
 
+    // shows: pci.layout.common-cfg.2, pci.layout.common-cfg.3
     #[test]
     fn only_powers_of_two() {
         // Miri takes a minute for all.

@@ -226,7 +226,7 @@ fn no_clock_is_a_named_error_and_a_spin_budget_will_do() {
     assert!(matches!(error, Error::Misbehaved(Misbehaved::Timeout(_))));
 }
 
-// shows: split.legacy-virtqueue-layout.1
+// shows: split.legacy-virtqueue-layout.1, pci.layout.common-cfg.2, pci.layout.common-cfg.3
 #[test]
 fn queue_sizes_are_fitted_or_refused() {
     let size = |max: u16, wanted: u16, least: u16, dictates: bool| {

@@ -61,7 +61,7 @@ fn assert_clean(hal: &TestHal, at: DeviceAddr, pool: &Pool) {
 #[test]
 fn any_alignment_and_length_goes_out_and_comes_back() {
     let lengths: &[usize] = if cfg!(miri) {
-        &[1, 16, 1023, 1024, 1025, 4097]
+        &[1, 1025, 4097]
     } else {
         &[
             1, 2, 3, 7, 8, 15, 16, 31, 63, 255, 511, 512, 1000, 1023, 1024, 1025, 2047, 2048, 2049, 3000,
@@ -72,7 +72,7 @@ fn any_alignment_and_length_goes_out_and_comes_back() {
     let (pool, at) = pool(&hal, 32 << 10);
     let device = device(16, echo).build(&hal);
     let mut live = up(&device, &pool).unwrap();
-    for align in if cfg!(miri) { 0..3 } else { 0..17 } {
+    for align in if cfg!(miri) { 1..2 } else { 0..17 } {
         for &len in lengths {
             let bytes: Vec<u8> = (0..align + len).map(|at| (at * 7 + len).to_le_bytes()[0] | 1).collect();
             let mut back = vec![0xee; align + len + 1];
@@ -193,9 +193,9 @@ fn a_large_buffer_is_spread_over_what_is_free() {
     let (pool, _) = pool(&hal, 256 << 10);
     let device = device(16, echo).build(&hal);
     let mut live = up(&device, &pool).unwrap();
-    let sent: Vec<u8> = (0..=252).cycle().take(100_000).collect();
+    let sent: Vec<u8> = (0..=252).cycle().take(if cfg!(miri) { 10_000 } else { 100_000 }).collect();
     let mut back = vec![0; sent.len()];
-    assert_eq!(live.call(0, &[&sent], &mut [&mut back], LIMIT), Ok(100_000));
+    assert_eq!(live.call(0, &[&sent], &mut [&mut back], LIMIT).map(usize::try_from), Ok(Ok(sent.len())));
     assert!(sent == back);
     assert_eq!(pool.free(), pool.bytes());
 }
@@ -280,10 +280,49 @@ fn segments_say_what_they_are() {
     assert_clean(&hal, at, &pool);
 }
 
+/// In a pool of crumbs, a segment still reaches to the next multiple of 4096, or there is none.
+#[test]
+fn too_short_a_prefix_is_no_segment() {
+    let hal = TestHal::new();
+    let (pool, at) = pool(&hal, 16 << 10);
+    let mut crumbs = [1_u8; 16];
+    let first = NonNull::from(&mut crumbs).cast::<u8>();
+    // SAFETY: inside the array.
+    let byte = |nth: usize| NonNull::slice_from_raw_parts(unsafe { first.add(nth) }, 1);
+    // SAFETY: a byte of its own, which stays until it is unshared below.
+    let share = |nth| unsafe { pool.share(byte(nth), Direction::ToDevice) }.unwrap();
+    let taken: Vec<_> = (0..16).map(share).collect();
+    // SAFETY: shared above, and used by no device.
+    let unshare = |nth| unsafe { pool.unshare(taken[nth], byte(nth).cast(), Direction::ToDevice, 0) };
+    (0..16).filter(|nth| nth % 4 != 0).for_each(unshare);
+    assert_eq!(pool.free(), 12 * SLOT);
+    let mut bytes = vec![1_u8; 16_384];
+    let start = bytes.as_ptr().align_offset(4096);
+    for (offset, len, expected) in [
+        (0, 8192, Err(HalError::OutOfMemory)),
+        (0, 4096, Err(HalError::OutOfMemory)),
+        (0, 3 * SLOT, Ok(3 * SLOT)),
+        (SLOT, 8000, Ok(3 * SLOT)),
+        (4096 - 100, 4000, Ok(3 * SLOT)),
+        (100, 2000, Ok(2000)),
+    ] {
+        let buffer = NonNull::from(&mut bytes[start + offset..start + offset + len]);
+        // SAFETY: a buffer of ours, which stays until it is unshared.
+        let outcome = unsafe { pool.share(buffer, Direction::ToDevice) };
+        assert_eq!(outcome.map(|segment| segment.len), expected, "{len} bytes at {offset}");
+        if let Ok(segment) = outcome {
+            // SAFETY: shared just now, and used by no device.
+            unsafe { pool.unshare(segment, buffer.cast(), Direction::ToDevice, 0) };
+        }
+    }
+    (0..16).filter(|nth| nth % 4 == 0).for_each(unshare);
+    assert_clean(&hal, at, &pool);
+}
+
 /// Threads race for slots: each finds what it has put in, and in the end all is free. Some find the pool exhausted.
 #[test]
 fn threads_share_a_pool_without_meeting() {
-    let rounds = if cfg!(miri) { 20 } else { 5_000_usize };
+    let rounds = if cfg!(miri) { 6 } else { 5_000_usize };
     let hal = TestHal::new();
     let (pool, at) = pool(&hal, 8 << 10);
     let worker = |id: u8, pool: Pool| {

@@ -87,7 +87,7 @@ fn an_unconfirmed_reset_at_the_start_is_a_timeout() {
     assert_eq!(error, Misbehaved::Timeout(Wait::Reset).into());
 }
 
-// shows: basic.reset.1
+// shows: basic.reset.1, pci.layout.common-cfg.5
 #[test]
 fn a_slow_reset_is_waited_for() {
     let hal = TestHal::new();

@@ -13,6 +13,7 @@ pub(crate) const MAGIC: u32 = 0x7472_6976;
 pub(crate) const CONFIG: usize = 0x100;
 
 /// Registers of version 2 (VIRTIO 1.4 §4.2.2).
+// true by construction: mmio.regs.2, mmio.regs.3, mmio.regs.4 — RO has no `write`, WO has no `read`, and all are `u32`
 #[allow(dead_code, reason = "the table is the specification's, whole; not every register is used")]
 #[repr(C)]
 pub(crate) struct Modern {

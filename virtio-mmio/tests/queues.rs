@@ -151,6 +151,7 @@ fn up<'a>(
     init.negotiate(&Wanted::default())?.queues(&[QueueSpec::new::<()>(0, wanted)])?.live()
 }
 
+// shows: mmio.regs.1, mmio.regs.2, mmio.regs.3, mmio.regs.4, mmio.op.init.5, mmio.op.init.6
 #[test]
 fn rings_work_whatever_pages_the_kernel_has() {
     for version in [1, 2] {
@@ -185,6 +186,7 @@ impl State {
     }
 }
 
+// shows: mmio.regs.14
 #[test]
 fn a_queue_is_as_large_as_both_sides_allow() {
     for version in [1, 2] {

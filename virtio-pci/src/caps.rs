@@ -177,6 +177,8 @@ fn parse(read: impl Fn(u16) -> u32, at: u16, len: u8, cfg_type: u8) -> Option<Ca
     let [bar, id, ..] = word(1).to_le_bytes();
     match structure {
         Structure::PciConfig => return Some(bare),
+        // true by construction: pci.layout.vendor-cap.1, pci.layout.vendor-cap.2 — only whose data it is, is read: the data
+        // are for whoever knows that vendor.
         Structure::Vendor => return Some(Capability { vendor_id: u16::from_le_bytes([bar, id]), ..bare }),
         _ => {}
     }
@@ -313,6 +315,7 @@ mod tests {
         assert_eq!(space(0x50).put(0x34, &[0x3c]).structures(), []);
     }
 
+    // shows: pci.caps.3
     #[test]
     fn capabilities_too_short_or_cut_off_are_passed_over() {
         for (cfg_type, needed) in [(1, 16), (2, 20), (3, 16), (4, 16), (5, 20), (8, 24), (9, 6)] {
@@ -327,6 +330,7 @@ mod tests {
         }
     }
 
+    // shows: pci.caps.1, pci.caps.4
     #[test]
     fn reserved_bars_and_unknown_types_are_passed_over() {
         for bar in 0..=255 {
@@ -369,6 +373,7 @@ mod tests {
         assert_eq!(largest[0].region, Some(Region { bar: 0, offset: max, len: max }));
     }
 
+    // shows: pci.caps.2
     #[test]
     fn the_first_usable_of_a_type_wins() {
         let space = Space::new()

@@ -87,7 +87,11 @@ pub(crate) fn locate<A: ConfigAccess>(
             _ => None,
         },
         msix: match view {
-            View::Memory(_) => Msix::find(access, function.address).map(|msix| places.msix(msix)).transpose(),
+            View::Memory(_) => {
+                let found = Msix::find(access, function.address);
+                let table = |msix: Msix| places.msix(msix.regions(access, function.address));
+                found.map(|msix| Ok((msix, table(msix)?))).transpose()
+            }
             View::Bar => Ok(None),
         },
         places: match view {
@@ -142,24 +146,26 @@ impl Places<'_> {
         self.part(&bar, region.offset, len)?.ok_or(outside)
     }
 
-    /// The range of the MSI-X table. Table and pending bits must lie in memory BARs, whole, and apart.
-    fn msix(&self, msix: Msix) -> Result<(Msix, Range), PciError> {
-        let [mut table_range, mut last] = [None; 2];
-        for (region, range) in [(msix.table, &mut table_range), (msix.pending, &mut last)] {
+    /// The range of the MSI-X table. Table and pending bits must lie in memory BARs, whole, and apart; the table on an
+    /// address that 32-bit accesses can be made to.
+    fn msix(&self, [table, pending]: [Region; 2]) -> Result<Range, PciError> {
+        let whole = |region: Region| {
             let misplaced = PciError::MsixMisplaced { bar: region.bar, offset: region.offset };
             let bar = self.bar(region).ok_or(misplaced)?;
             let inside = region.offset.checked_add(region.len).is_some_and(|end| end <= bar.size);
-            *range = if inside { self.part(&bar, region.offset, region.len)? } else { None };
-            if range.is_none() {
-                return Err(misplaced);
-            }
-        }
-        let (table, pending) = (msix.table, msix.pending);
-        let misplaced = PciError::MsixMisplaced { bar: table.bar, offset: table.offset };
+            let range = if inside { self.part(&bar, region.offset, region.len)? } else { None };
+            range.ok_or(misplaced)
+        };
+        let range = whole(table)?;
+        whole(pending)?;
         let apart = table.bar != pending.bar
             || table.offset.saturating_add(table.len) <= pending.offset
             || pending.offset.saturating_add(pending.len) <= table.offset;
-        table_range.filter(|_| apart).map(|range| (msix, range)).ok_or(misplaced)
+        if apart && range.skip == 0 {
+            Ok(range)
+        } else {
+            Err(PciError::MsixMisplaced { bar: table.bar, offset: table.offset })
+        }
     }
 
     /// A part of a BAR, in the view; `None` if it wraps.

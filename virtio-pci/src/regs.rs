@@ -4,6 +4,7 @@ use core::mem::{offset_of, size_of};
 
 use virtio_core::regs::{RO, RW, Register, register};
 
+// true by construction: pci.layout.common-cfg.1 — those fields are RO here, which has no `write`
 /// `struct virtio_pci_common_cfg`, 64-bit fields as the two 32-bit halves that they are accessed in.
 #[allow(dead_code, reason = "the structure is the specification's, whole; not every register is used")]
 #[repr(C)]

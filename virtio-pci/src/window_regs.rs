@@ -9,6 +9,7 @@ use crate::caps::{Structure, find};
 use crate::{ConfigAccess, FunctionAddress, PciError};
 
 /// `struct virtio_pci_cfg_cap`, in the 32-bit registers that configuration space has.
+#[allow(dead_code, reason = "only the places of its fields are used")]
 #[repr(C)]
 struct Capability {
     head: u32,

@@ -202,6 +202,7 @@ fn up<'a>(ports: &'a Ports, config: &'a Config, hal: &TestHal, wanted: u16) -> R
     init.negotiate(&Wanted::default())?.queues(&[QueueSpec::new::<()>(0, wanted)])?.live()
 }
 
+// shows: split.legacy-virtqueue-layout.1, split.legacy-virtqueue-layout.3
 #[test]
 fn requests_are_served_and_a_kick_costs_one_write() {
     for page_size in [4096, 0x4000, 0x1_0000] {
@@ -294,7 +295,7 @@ fn without_firmware_the_window_leads_to_the_ports() {
     assert_eq!(BarAllocator::new(windows).assign_all(&config, 0), Ok(1));
     let found = walk(&config, 0).next().unwrap();
     // Where the allocator puts the first I/O BAR: behind what the machine's own devices have.
-    let registers = hal.add_registers(PhysAddr::new(0x3eff_1000), 0x40);
+    let registers = hal.add_registers(PhysAddr::new(0x3eff_1000), 0x80);
     registers.write32(0, OFFERED);
     registers.write32(20, 0x0403_0201);
     let mut transport: LegacyTransport<Mapped<TestHal>, _> =
@@ -306,7 +307,7 @@ fn without_firmware_the_window_leads_to_the_ports() {
     drop(transport);
     // A window that registers cannot be mapped through.
     let odd =
-        Windows { io: Some(Window { bus: 2, cpu: PhysAddr::new(0x3eff_0000), len: 0xfff0 }), ..windows };
+        Windows { io: Some(Window { bus: 0, cpu: PhysAddr::new(0x3eff_0002), len: 0x1_0000 }), ..windows };
     let error = LegacyTransport::in_windows(hal.clone(), &config, found.address, &odd).map(drop);
     assert_eq!(error, Err(virtio_core::HalError::CannotMap.into()));
     hal.finish();

@@ -22,6 +22,8 @@ pub enum Transport {
     Mmio,
     /// virtio-pci, modern.
     Pci,
+    /// The same, and beside it an entropy device with the legacy interface of PCI: QEMU's GPU and keyboard have none.
+    PciLegacy,
 }
 
 /// An architecture with one of its transports: one thing that can be run.
@@ -91,7 +93,7 @@ impl Arch {
 
 impl Transport {
     /// Every transport.
-    pub const ALL: [Self; 3] = [Self::MmioLegacy, Self::Mmio, Self::Pci];
+    pub const ALL: [Self; 4] = [Self::MmioLegacy, Self::Mmio, Self::Pci, Self::PciLegacy];
 
     /// The name on the command line.
     pub fn name(self) -> &'static str {
@@ -99,6 +101,7 @@ impl Transport {
             Self::MmioLegacy => "mmio-legacy",
             Self::Mmio => "mmio",
             Self::Pci => "pci",
+            Self::PciLegacy => "pci-legacy",
         }
     }
 
@@ -107,16 +110,17 @@ impl Transport {
         Self::ALL.into_iter().find(|transport| transport.name() == name)
     }
 
-    /// Whether devices on it can have packed rings: legacy devices cannot (VIRTIO 1.4 §2.8 came after them).
-    pub fn has_packed(self) -> bool {
-        self != Self::MmioLegacy
+    /// Whether no device on it is a legacy one: those have neither packed rings nor an IOMMU (VIRTIO 1.4 §2.8 and §6 came
+    /// after them).
+    pub fn is_modern(self) -> bool {
+        matches!(self, Self::Mmio | Self::Pci)
     }
 
     /// The end of QEMU's device names: `virtio-gpu-…`.
     pub fn device_suffix(self) -> &'static str {
         match self {
             Self::MmioLegacy | Self::Mmio => "device",
-            Self::Pci => "pci",
+            Self::Pci | Self::PciLegacy => "pci",
         }
     }
 }
@@ -133,7 +137,7 @@ impl Pair {
     pub fn machine(self) -> &'static str {
         match (self.arch, self.transport) {
             (Arch::Aarch64 | Arch::Riscv64, _) => "virt",
-            (Arch::X86_64, Transport::Pci) => "q35",
+            (Arch::X86_64, Transport::Pci | Transport::PciLegacy) => "q35",
             (Arch::X86_64, _) => "microvm",
         }
     }
@@ -179,13 +183,13 @@ mod tests {
     #[test]
     fn x86_64_has_its_mmio_on_microvm() {
         let machine = |transport| Pair { arch: Arch::X86_64, transport }.machine();
-        assert_eq!(Transport::ALL.map(machine), ["microvm", "microvm", "q35"]);
+        assert_eq!(Transport::ALL.map(machine), ["microvm", "microvm", "q35", "q35"]);
     }
 
     #[test]
     fn the_list_has_every_pair_and_one_default() {
         let list = Pair::list(&Pair::all().collect::<Vec<_>>());
-        assert_eq!(list.lines().count(), 9);
+        assert_eq!(list.lines().count(), 12);
         assert_eq!(list.matches("(default)").count(), 1);
         assert!(
             list.lines().any(|line| line.starts_with("aarch64  mmio-legacy  virt") && line.ends_with(")"))

@@ -17,7 +17,7 @@ const OLDEST: &str = "1.85.1";
 const NEWER: [&str; 1] = ["dtoolkit"];
 
 /// Packages of their own, which run on the host.
-const APART: [&str; 4] = ["conformance/frames", "conformance/queues", "fuzz", "benches"];
+const APART: [&str; 5] = ["conformance/frames", "conformance/qemu", "conformance/queues", "fuzz", "benches"];
 
 /// How many requests the stress test sends here.
 const STRESS: u64 = 2_000_000;

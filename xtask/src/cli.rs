@@ -14,17 +14,20 @@ use crate::keys;
 pub const HELP: &str = "\
 cargo xtask run [OPTIONS] [-- QEMU ARGS]   boot an example kernel in QEMU (the same as ./run.sh)
     --arch aarch64|riscv64|x86_64          which kernel                          [aarch64]
-    --transport mmio-legacy|mmio|pci       which kind of device  [mmio-legacy; x86_64: pci]
+    --transport mmio-legacy|mmio|pci|pci-legacy
+                                           which kind of device  [mmio-legacy; x86_64: pci]
     --headless                             no window, no shell: picture, then power off
     --screenshot FILE.png                  where the picture goes  [target/demo/ARCH-TRANSPORT.png]
     --type TEXT                            type TEXT and Enter before the picture is taken
     --without gpu|keyboard                 leave a device out
     --packed                               devices that offer packed rings (mmio and pci only)
+    --polled                               no interrupts: the kernel asks its devices again and again
+    --iommu                                devices behind the platform's IOMMU; all buffers go through a pool
     --timeout SECONDS                      counted from QEMU's start                  [60]
     --accel tcg|kvm                        emulate, or use the host's processor      [tcg]
     --defmt                                build the kernel with defmt, decode its log here
     --list                                 print the valid pairs, of --arch and --transport if given, and stop
-cargo xtask test [host|packages|guests|defmt]  every test, or a part; ends in `N passed, N failed`
+cargo xtask test [host|bench|packages|guests|defmt]  every test, or a part; ends in `N passed, N failed`
 cargo xtask ci                             all that CI runs
 cargo xtask miri                           the host tests of core and test kit under Miri, the races with many seeds
 cargo xtask loom                           the hand-shakes of the queue, in every order of accesses that loom finds
@@ -56,6 +59,10 @@ pub struct RunOptions {
     pub timeout: Duration,
     /// Have the devices offer packed rings.
     pub packed: bool,
+    /// Have the kernel use no interrupts.
+    pub polled: bool,
+    /// Have the devices insist on the platform's addresses, and the kernel on its pool of pages.
+    pub iommu: bool,
     /// Use KVM.
     pub kvm: bool,
     /// Log by defmt.
@@ -77,6 +84,8 @@ impl Default for RunOptions {
             keyboard: true,
             timeout: Duration::from_secs(60),
             packed: false,
+            polled: false,
+            iommu: false,
             kvm: false,
             defmt: false,
             list: None,
@@ -106,10 +115,9 @@ impl RunOptions {
                 }
                 Long("transport") => {
                     let name = value(&mut parser, "--transport")?;
-                    transport = Some(
-                        Transport::parse(&name)
-                            .context(format!("--transport {name}: it is mmio-legacy, mmio or pci"))?,
-                    );
+                    transport = Some(Transport::parse(&name).context(format!(
+                        "--transport {name}: it is mmio-legacy, mmio, pci or pci-legacy"
+                    ))?);
                 }
                 Long("headless") => options.headless = true,
                 Long("screenshot") => {
@@ -132,6 +140,8 @@ impl RunOptions {
                     other => fail!("--without {other}: it is gpu or keyboard"),
                 },
                 Long("packed") => options.packed = true,
+                Long("polled") => options.polled = true,
+                Long("iommu") => options.iommu = true,
                 Long("timeout") => options.timeout = Duration::from_secs(number(&mut parser, "--timeout")?),
                 Long("accel") => match value(&mut parser, "--accel")?.as_str() {
                     "tcg" => options.kvm = false,
@@ -147,25 +157,32 @@ impl RunOptions {
             let chosen = |pair: &Pair| {
                 arch.is_none_or(|arch| pair.arch == arch)
                     && transport.is_none_or(|transport| pair.transport == transport)
-                    && (!options.packed || pair.transport.has_packed())
+                    && (!(options.packed || options.iommu) || pair.transport.is_modern())
             };
             options.list = Some(Pair::all().filter(chosen).collect());
             return Ok(options);
         }
         let arch = arch.unwrap_or(options.pair.arch);
         options.pair = Pair { arch, transport: transport.unwrap_or(arch.default_transport()) };
-        if options.packed && !options.pair.transport.has_packed() {
-            let name = options.pair;
+        let name = options.pair;
+        if options.packed && !name.transport.is_modern() {
             fail!(
-                "--packed: {name} is a legacy device, which has no packed rings; add --transport mmio or pci"
+                "--packed: {name} has a legacy device, which has no packed rings; add --transport mmio or pci"
             );
+        }
+        if options.iommu && !name.transport.is_modern() {
+            fail!("--iommu: {name} has a legacy device, which knows no IOMMU; add --transport mmio or pci");
         }
         Ok(options)
     }
 
     /// What is run, for messages: `aarch64/mmio`, `x86_64/pci packed`.
     pub fn name(&self) -> String {
-        format!("{}{}", self.pair, if self.packed { " packed" } else { "" })
+        let mut name = self.pair.to_string();
+        for (set, word) in [(self.packed, " packed"), (self.polled, " polled"), (self.iommu, " iommu")] {
+            name.push_str(if set { word } else { "" });
+        }
+        name
     }
 
     /// The same, for files.
@@ -211,10 +228,12 @@ mod tests {
     fn everything_at_once() {
         let options = parse(
             "--headless --screenshot a.png --type edid --without gpu --without keyboard \
-             --transport mmio --packed --timeout 7 --accel kvm --defmt -- -smp 2 --headless",
+             --transport mmio --packed --polled --iommu --timeout 7 --accel kvm --defmt -- -smp 2 --headless",
         )
         .unwrap();
         assert!(options.headless && options.kvm && options.defmt && options.packed);
+        assert!(options.polled && options.iommu);
+        assert_eq!(options.file_name(), "aarch64-mmio-packed-polled-iommu");
         assert!(!options.gpu && !options.keyboard);
         assert_eq!(options.screenshot.as_deref(), Some(Path::new("/home/me/a.png")));
         assert_eq!(options.text.as_deref(), Some("edid"));
@@ -241,11 +260,11 @@ mod tests {
         let list = |line: &str| -> Vec<String> {
             parse(line).unwrap().list.unwrap().iter().map(Pair::to_string).collect()
         };
-        assert_eq!(list("--list").len(), 9);
-        let riscv64 = ["riscv64/mmio-legacy", "riscv64/mmio", "riscv64/pci"];
+        assert_eq!(list("--list").len(), 12);
+        let riscv64 = ["riscv64/mmio-legacy", "riscv64/mmio", "riscv64/pci", "riscv64/pci-legacy"];
         assert_eq!(list("--arch riscv64 --list"), riscv64);
         assert_eq!(list("--list --transport mmio --arch riscv64"), riscv64[1..2]);
-        assert_eq!(list("--list --packed --arch riscv64"), riscv64[1..]);
+        assert_eq!(list("--list --packed --arch riscv64"), riscv64[1..3]);
         assert_eq!(parse("--arch riscv64").unwrap().list, None);
     }
 
@@ -261,7 +280,8 @@ mod tests {
     fn wrong_options_are_named() {
         for (line, word) in [
             ("--arch arm", "aarch64, riscv64 or x86_64"),
-            ("--transport ccw", "mmio-legacy, mmio or pci"),
+            ("--transport ccw", "mmio-legacy, mmio, pci or pci-legacy"),
+            ("--iommu", "--transport mmio or pci"),
             ("--without mouse", "gpu or keyboard"),
             ("--timeout soon", "soon"),
             ("--accel hvf", "tcg or kvm"),

@@ -66,13 +66,24 @@ pub fn arguments(
         line.option("-global", "virtio-mmio.force-legacy=false");
     }
     let suffix = transport.device_suffix();
-    let packed = if options.packed { ",packed=on" } else { "" };
+    let more = [(options.packed, ",packed=on"), (options.iommu, ",iommu_platform=on")];
+    let more: String = more.iter().filter(|(set, _)| *set).map(|(_, text)| *text).collect();
     if options.gpu {
         let (width, height) = SCREEN;
-        line.option("-device", format!("virtio-gpu-{suffix},id={GPU},xres={width},yres={height}{packed}"));
+        line.option("-device", format!("virtio-gpu-{suffix},id={GPU},xres={width},yres={height}{more}"));
     }
     if options.keyboard {
-        line.option("-device", format!("virtio-keyboard-{suffix}{packed}"));
+        line.option("-device", format!("virtio-keyboard-{suffix}{more}"));
+    }
+
+    if transport == Transport::PciLegacy {
+        line.option("-device", "virtio-rng-pci,disable-modern=on,disable-legacy=off");
+    }
+    // What the kernel understands: `demo::Options`.
+    let words = [(options.polled, "polled"), (options.iommu, "pool")];
+    let words: Vec<_> = words.iter().filter(|(set, _)| *set).map(|(_, word)| *word).collect();
+    if !words.is_empty() {
+        line.option("-append", words.join(" "));
     }
 
     line.option(
@@ -147,6 +158,26 @@ mod tests {
             assert_eq!(line(&["--transport", transport, "--packed"]).matches(",packed=on").count(), 2);
             assert_eq!(line(&["--transport", transport]).matches("packed").count(), 0);
         }
+    }
+
+    #[test]
+    fn the_kernel_is_told_how_to_run() {
+        assert!(!line(&[]).contains("-append"));
+        assert!(line(&["--polled"]).contains("-append polled "));
+        let iommu = line(&["--transport", "pci", "--iommu", "--polled"]);
+        assert!(iommu.contains("-append polled pool "));
+        assert_eq!(iommu.matches(",iommu_platform=on").count(), 2);
+    }
+
+    #[test]
+    fn a_legacy_function_stands_beside_modern_ones() {
+        let line = line(&["--arch", "x86_64", "--transport", "pci-legacy"]);
+        assert!(
+            line.contains("-M q35")
+                && line.contains("virtio-gpu-pci")
+                && line.contains("virtio-keyboard-pci")
+        );
+        assert!(line.contains("virtio-rng-pci,disable-modern=on"));
     }
 
     #[test]

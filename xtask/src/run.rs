@@ -13,7 +13,7 @@ use crate::failure::{Context, Result, fail};
 use crate::guest::{self, Guest};
 use crate::kernel::{self, Kernel};
 use crate::qemu::Display;
-use crate::{setup, shell, workspace};
+use crate::{setup, shell, stream, workspace};
 
 /// How the terminal is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,6 +89,11 @@ fn interactive(options: &RunOptions, kernel: &Kernel, display: &Display) -> Resu
 
 fn picture(guest: &mut Guest, options: &RunOptions) -> Result {
     guest.wait_ready()?;
+    // What the kernel has to say of it stands before the screen's text, so no picture shows it.
+    let received = guest.serial.received();
+    if let Some(bytes) = stream::plain(&received).lines().find(|line| line.starts_with("rng: ")) {
+        println!("{bytes}");
+    }
     if let Some(text) = &options.text {
         guest.command(text)?;
     }

@@ -102,6 +102,8 @@ pub struct Device {
     pub place: Place,
     /// Further properties, each with a comma before it.
     pub properties: &'static str,
+    /// Whether requests of a disk can be held up: see [`Machine::hold`](crate::Machine::hold).
+    pub breakable: bool,
 }
 
 impl Device {
@@ -109,7 +111,7 @@ impl Device {
     #[must_use]
     pub fn new(kind: Kind, rings: Rings, place: Place) -> Self {
         let id = format!("{}-{}", kind.name(), rings.name().replace('+', "-"));
-        Self { id, kind, rings, place, properties: "" }
+        Self { id, kind, rings, place, properties: "", breakable: false }
     }
 
     /// The same with another id, and more properties.
@@ -120,9 +122,16 @@ impl Device {
         self
     }
 
+    /// The same, whose requests can be held up.
+    #[must_use]
+    pub fn breakable(mut self) -> Self {
+        self.breakable = true;
+        self
+    }
+
     /// QEMU's `-device` argument.
     pub(crate) fn argument(&self) -> String {
-        let Self { id, kind, rings, place, properties } = self;
+        let Self { id, kind, rings, place, properties, .. } = self;
         let (bus, place) = match place {
             Place::Slot(slot) => ("device", format!("bus=virtio-mmio-bus.{slot}")),
             Place::Function(device, function) => {

@@ -35,7 +35,7 @@ mod way;
 pub use board::{Board, Pci, Slots};
 pub use device::{Device, Kind, Place};
 pub use hal::BenchHal;
-pub use machine::{Machine, Options};
+pub use machine::{Held, Machine, Options};
 pub use picture::Picture;
 pub use qmp::Qmp;
 pub use qtest::{Count, Qtest};

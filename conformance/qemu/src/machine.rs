@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
+#[cfg(target_os = "linux")]
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -203,6 +204,24 @@ impl Machine {
         self.scratch.file(&format!("{id}.img"))
     }
 
+    /// Has a breakable disk keep the next read to itself, until the answer is dropped. Others overtake it.
+    ///
+    /// # Errors
+    /// As for [`Machine::run`].
+    pub fn hold<'m>(&'m self, disk: &'m str) -> io::Result<Held<'m>> {
+        self.io(disk, "break read_aio held")?;
+        Ok(Held { machine: self, disk })
+    }
+
+    fn io(&self, disk: &str, command: &str) -> io::Result<()> {
+        let line = format!("qemu-io {disk}-disk \"{command}\"");
+        let answer = self.run("human-monitor-command", &json!({ "command-line": line }))?;
+        match answer.as_str() {
+            Some("") => Ok(()),
+            other => Err(io::Error::other(format!("{line}: {other:?}"))),
+        }
+    }
+
     /// What QEMU has printed so far.
     #[must_use]
     pub fn log(&self) -> String {
@@ -213,6 +232,20 @@ impl Machine {
     #[must_use]
     pub fn process(&self) -> u32 {
         self.qemu.0.id()
+    }
+}
+
+/// A read of a disk that is held up. It goes on when this is dropped: a reset would wait for it.
+#[derive(Debug)]
+pub struct Held<'m> {
+    machine: &'m Machine,
+    disk: &'m str,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        // If no read has come, there is none to go on.
+        let _ = self.machine.io(self.disk, "resume held");
     }
 }
 
@@ -250,7 +283,11 @@ fn arguments(options: &Options, scratch: &Scratch, ram: &std::path::Path) -> io:
         if device.kind == Kind::Blk {
             let file = scratch.file(&format!("{}.img", device.id));
             fs::write(&file, vec![0; DISK])?;
-            push(&["-drive", &format!("if=none,id={}-disk,format=raw,file={}", device.id, file.display())]);
+            let layer = if device.breakable { "blkdebug::" } else { "" };
+            push(&[
+                "-drive",
+                &format!("if=none,id={}-disk,format=raw,file={layer}{}", device.id, file.display()),
+            ]);
         }
         push(&["-device", &device.argument()]);
     }
@@ -260,13 +297,19 @@ fn arguments(options: &Options, scratch: &Scratch, ram: &std::path::Path) -> io:
 }
 
 /// Has QEMU end with the thread that starts it, should that be killed.
+#[cfg(target_os = "linux")]
 fn die_with_us(command: &mut Command) {
-    #[cfg(target_os = "linux")]
-    // SAFETY: `prctl` with this option is a plain system call, safe between fork and exec; it touches no memory of ours.
-    unsafe {
-        command.pre_exec(|| {
-            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-            Ok(())
-        });
-    }
+    let ask = || {
+        // SAFETY: a plain system call that touches no memory of ours.
+        match unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    };
+    // SAFETY: between fork and exec only a system call is made; its error is kept without allocating.
+    unsafe { command.pre_exec(ask) };
 }
+
+/// Elsewhere it ends when the machine is dropped, and not otherwise.
+#[cfg(not(target_os = "linux"))]
+fn die_with_us(_command: &mut Command) {}

@@ -38,7 +38,9 @@ impl Picture {
         let (width, height): (usize, usize) = (width.parse().ok()?, height.parse().ok()?);
         let used = width.checked_mul(3)?;
         // QEMU fills rows up to a multiple of 4 bytes, which the format does not have.
-        let row = [used, used.next_multiple_of(4)].into_iter().find(|row| row.checked_mul(height) == Some(rest.len()))?;
+        let row = [used, used.next_multiple_of(4)]
+            .into_iter()
+            .find(|row| row.checked_mul(height) == Some(rest.len()))?;
         if magic != "P6" || most != "255" || row == 0 {
             return None;
         }
@@ -62,7 +64,11 @@ impl Picture {
         let differ = self.pixels.iter().zip(&other.pixels).filter(|(a, b)| a != b).count();
         let first = self.pixels.iter().zip(&other.pixels).position(|(a, b)| a != b)?;
         let (x, y) = (first % self.width, first / self.width);
-        Some(format!("{differ} pixels, the first at {x},{y}: {:?} against {:?}", self.at(x, y), other.at(x, y)))
+        Some(format!(
+            "{differ} pixels, the first at {x},{y}: {:?} against {:?}",
+            self.at(x, y),
+            other.at(x, y)
+        ))
     }
 }
 
@@ -89,7 +95,9 @@ mod tests {
 
     #[test]
     fn what_is_none_is_refused() {
-        for bytes in [&b""[..], b"P6\n2 1\n255\n\x01", b"P5\n1 1\n255\n\x01\x02\x03", b"P6 1 1 65535 \x01\x02\x03"] {
+        for bytes in
+            [&b""[..], b"P6\n2 1\n255\n\x01", b"P5\n1 1\n255\n\x01\x02\x03", b"P6 1 1 65535 \x01\x02\x03"]
+        {
             assert_eq!(Picture::parse(bytes), None);
         }
     }

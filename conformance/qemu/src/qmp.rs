@@ -34,7 +34,8 @@ impl Qmp {
         line.push('\n');
         self.lines.send(line.as_bytes())?;
         self.receive(|message| {
-            let refused = message.get("error").map(|error| Err(io::Error::other(format!("{command}: {error}"))));
+            let refused =
+                message.get("error").map(|error| Err(io::Error::other(format!("{command}: {error}"))));
             refused.or_else(|| message.get("return").map(|answer| Ok(answer.clone())))
         })?
     }

@@ -55,7 +55,8 @@ impl Ram {
     /// Where such a file is best made: in memory, if there is a place.
     pub(crate) fn folder(otherwise: &Path) -> PathBuf {
         let memory = Path::new("/dev/shm");
-        let writable = fs::metadata(memory).is_ok_and(|found| found.is_dir() && !found.permissions().readonly());
+        let writable =
+            fs::metadata(memory).is_ok_and(|found| found.is_dir() && !found.permissions().readonly());
         if writable { memory.to_owned() } else { otherwise.to_owned() }
     }
 
@@ -141,7 +142,11 @@ impl Ram {
             }
             let mut words = [0_u64; PAGE / 8];
             // SAFETY: File Mapped: the page is inside; the array is ours.
-            unsafe { self.page(index).cast::<u64>().copy_to_nonoverlapping(NonNull::from(&mut words).cast(), PAGE / 8) };
+            unsafe {
+                self.page(index)
+                    .cast::<u64>()
+                    .copy_to_nonoverlapping(NonNull::from(&mut words).cast(), PAGE / 8)
+            };
             if words.iter().any(|&word| word != u64::from_ne_bytes([POISON; 8])) {
                 let address = self.base + (index * PAGE) as u64;
                 self.faults.push(format!("the page at {address:#x} was written after it had come back"));

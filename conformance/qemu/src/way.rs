@@ -255,7 +255,7 @@ impl Way for PciLegacy {
     const NAME: &'static str = "pci-legacy";
     const INFO: (&'static str, &'static str) = ("virtio-pci", "legacy");
     const LEGACY: bool = true;
-    type Transport = LegacyTransport<QtestRegs, Config>;
+    type Transport = AnyTransport<QtestRegs, Config>;
 
     fn open(machine: &Machine, device: &Device) -> Self::Transport {
         let pci = &machine.options().board.pci;
@@ -269,6 +269,7 @@ impl Way for PciLegacy {
         };
         LegacyTransport::with_mapper(access, device.place.function(), Some(&pci.windows), map)
             .expect("a function with a legacy interface")
+            .into()
     }
 
     fn ack(_machine: &Machine) -> (u64, u64) {

@@ -8,8 +8,15 @@ use critical_section::Mutex;
 use demo::MsixMessage;
 use demo::fdt::Controller;
 
-/// The controller and the serial line's interrupt, once they are known.
-static KNOWN: Mutex<Cell<Option<(Gic, Option<u32>)>>> = Mutex::new(Cell::new(None));
+/// What the device tree says.
+#[derive(Clone, Copy)]
+struct Known {
+    gic: Gic,
+    /// The serial line's interrupt.
+    serial: Option<u32>,
+}
+
+static KNOWN: Mutex<Cell<Option<Known>>> = Mutex::new(Cell::new(None));
 
 // What a call may change is saved: the general registers that are not kept across calls, and all vector registers, for
 // compiled code uses them and a call keeps only halves of some. Interrupts stay off, so the return address does.
@@ -62,7 +69,7 @@ interrupt_entry:
 /// Where the entry goes, interrupts off.
 #[unsafe(no_mangle)]
 extern "C" fn interrupt() {
-    let Some((gic, serial)) = known() else { return };
+    let Some(Known { gic, serial }) = known() else { return };
     let Some(number) = gic.acknowledge() else { return };
     if Some(number) == serial {
         uart::silence();
@@ -79,12 +86,12 @@ extern "C" fn interrupt() {
 pub unsafe fn init(controller: Option<Controller>, serial: Option<u32>) {
     // SAFETY: by the caller's promise; `paging` maps all registers where they are.
     let gic = controller.and_then(|controller| unsafe { Gic::new(controller) });
-    critical_section::with(|section| KNOWN.borrow(section).set(gic.map(|gic| (gic, serial))));
+    critical_section::with(|section| KNOWN.borrow(section).set(gic.map(|gic| Known { gic, serial })));
 }
 
 /// Lets an interrupt through, from now on. False if there is none of this number.
 pub fn enable(number: u32) -> bool {
-    let Some((gic, serial)) = known() else { return false };
+    let Some(Known { gic, serial }) = known() else { return false };
     if Some(number) == serial {
         uart::listen();
     }
@@ -93,12 +100,12 @@ pub fn enable(number: u32) -> bool {
 
 /// An interrupt of its own for a message.
 pub fn message() -> Option<(u32, MsixMessage)> {
-    known()?.0.message()
+    known()?.gic.message()
 }
 
 /// The serial line's interrupt.
 pub fn serial() -> Option<u32> {
-    known()?.1
+    known()?.serial
 }
 
 /// Sleeps until an interrupt comes, unless `awake`. Interrupts are on afterwards.
@@ -113,6 +120,6 @@ pub fn sleep(awake: &dyn Fn() -> bool) {
     unsafe { asm!("msr daifclr, #2", "isb", options(nostack)) };
 }
 
-fn known() -> Option<(Gic, Option<u32>)> {
+fn known() -> Option<Known> {
     critical_section::with(|section| KNOWN.borrow(section).get())
 }

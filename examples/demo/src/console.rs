@@ -170,6 +170,20 @@ mod tests {
     }
 
     #[test]
+    fn another_output_is_given_everything_anew() {
+        let mut terminal = terminal(640, 480);
+        let mut console = Console::new(&mut terminal, Recorder::default());
+        console.write_str("before").unwrap();
+        console.flush().unwrap();
+        let mut console = console.change(|_| Ok::<_, &str>(Recorder::default())).unwrap();
+        console.write_str(" and after").unwrap();
+        console.flush().unwrap();
+        let Recorder { shown, sent, .. } = console.output();
+        assert_eq!((shown.concat(), &sent[..]), ("before and after".into(), &b" and after"[..]));
+        assert_eq!(console.change(|_| Err("none")).err(), Some("none"));
+    }
+
+    #[test]
     fn nothing_unshown_is_sent() {
         let mut terminal = terminal(640, 480);
         let mut console = Console::new(&mut terminal, Recorder { fail: true, ..Recorder::default() });

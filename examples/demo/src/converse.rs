@@ -77,7 +77,7 @@ pub fn shell<'c, P: Platform, H: Hal + Clone + 'static>(
     loop {
         let turn = turn(&mut console, &mut around, &mut editor, keyboard.as_mut());
         let lost = match block_on(platform, rest, turn)? {
-            Turn::Off => return console.into_output().close().map_err(GpuError::from),
+            Turn::Off => return console.into_output().close(),
             Turn::Gpu => {
                 console = console.change(Display::recover)?;
                 console.flush()?;

@@ -240,30 +240,33 @@ fn pci_functions<'c, P: Platform>(
 }
 
 /// By messages where device and platform can, by its line otherwise.
-fn wire<P: Platform>(
+fn wire<P: Platform, A: ConfigAccess>(
     platform: &P,
     host: &PciHost,
     id: DeviceId,
-    transport: &mut PciTransport<Mapped<P::Hal>, &Config<P::Hal, P::Ports>>,
+    transport: &mut PciTransport<Mapped<P::Hal>, A>,
     log: &mut impl fmt::Write,
 ) -> Wiring {
     /// Interrupt line and pin, and more; the pin in the second byte.
     const PIN: u16 = 0x3c;
 
     let function = transport.function();
+    let pin = transport.access().read32(function, PIN).to_le_bytes()[1];
+    let line = host.intx.and_then(|intx| intx.line(function.device(), pin));
+    let line = line.filter(|_| function.bus() == *host.buses.start());
     // Platforms have few messages: none for a device that nobody here drives, or for a run without interrupts.
     let driven = [DeviceId::GPU, DeviceId::INPUT, DeviceId::ENTROPY].contains(&id);
-    if driven && !platform.options().polled && transport.msix_vectors() > 0 {
-        let (numbers, messages, count) = wiring::messages(platform);
-        match transport.enable_msix(platform.hal(), messages.get(..count).unwrap_or_default()) {
+    if driven && !platform.options().polled && transport.msix_vectors() >= 2 {
+        let (numbers, messages, count) = wiring::messages(platform, transport.msix_vectors());
+        // With a single one, a live device could not be told from one that is back on its line.
+        let messages = messages.get(..count).filter(|messages| messages.len() >= 2).unwrap_or_default();
+        match transport.enable_msix(platform.hal(), messages) {
             Ok(0) => {}
-            Ok(_) => return Wiring::Messages(numbers),
+            Ok(vectors) => return Wiring::Messages { numbers, vectors, line },
             Err(error) => note(log, format_args!("pci {function}: {error}")),
         }
     }
-    let pin = transport.access().read32(function, PIN).to_le_bytes()[1];
-    let line = host.intx.and_then(|intx| intx.line(function.device(), pin));
-    line.filter(|_| function.bus() == *host.buses.start()).map_or(Wiring::None, Wiring::Line)
+    line.map_or(Wiring::None, Wiring::Line)
 }
 
 /// Says something. The log is the serial line: if that fails, there is nobody left to tell.

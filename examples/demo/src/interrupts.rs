@@ -1,7 +1,7 @@
 //! Interrupts: who is asked when one arrives, how often each came, and whom it wakes.
 //!
 //! A kernel keeps one [`Handlers`] in a static and calls [`Handlers::handle`] from its interrupt entry. The demo enters
-//! an [`Endpoint`](virtio::Endpoint) for each interrupt of its devices; the drivers themselves are never touched here.
+//! an [`Endpoint`] for each interrupt of its devices; the drivers themselves are never touched here.
 //!
 //! ```text
 //! interrupt ─► handle(number) ─► endpoint.ack() ─► QUEUE   ─► the device's bell rings ─┐
@@ -241,3 +241,6 @@ impl<H: Hal + Clone> Handlers<H> {
 }
 
 const ALL: [Source; Source::COUNT] = [Source::Gpu, Source::Keyboard, Source::Random, Source::Serial];
+
+#[cfg(test)]
+mod tests;

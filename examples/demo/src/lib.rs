@@ -7,8 +7,11 @@
 //! ```text
 //!   keyboard ─┐                       ┌─ Terminal ─ pixels ─ GPU
 //!   serial  ──┴─ LineEditor ─ Command ┤
-//!                                     └─ serial line (after the screen has shown it)
+//!       ▲                             └─ serial line (after the screen has shown it)
+//!       └─ one task (converse), polled by executor when interrupts' handlers have woken it; the CPU sleeps otherwise
 //! ```
+//!
+//! With `polled` on the kernel's command line ([`Options`]) nothing interrupts, and everybody is asked again and again.
 //!
 //! The crate also builds on the host: the same [`Terminal`] then draws, from the bytes the serial line
 //! carried, the very pixels the guest must have on its screen.

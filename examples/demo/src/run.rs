@@ -20,12 +20,18 @@ use core::cell::Cell;
 use core::fmt::{self, Write};
 use virtio::gpu::GpuError;
 use virtio::pci::{FunctionAddress, PciError};
-use virtio::{DeviceId, Hal, HalError};
+use virtio::{BouncePool, DeviceId, Hal, HalError};
 
 /// Runs the demo and ends the machine: with success after the command `off`, otherwise with a line that says why.
 pub fn run<P: Platform>(platform: P, machine: &Machine<'_>) -> ! {
     let greeted = Cell::new(false);
-    let ended = session(&platform, machine, platform.hal(), &greeted);
+    let hal = platform.hal();
+    let ended = if platform.options().pool {
+        let pool = BouncePool::new(hal, POOL).map_err(Failure::Pool);
+        pool.and_then(|pool| session(&platform, machine, pool, &greeted))
+    } else {
+        session(&platform, machine, hal, &greeted)
+    };
     // Nobody interrupts any more: all devices are reset.
     platform.handlers().clear();
     let ended = ended.and_then(|()| all_returned(&platform));
@@ -36,6 +42,9 @@ pub fn run<P: Platform>(platform: P, machine: &Machine<'_>) -> ! {
     }
     platform.power_off(ended.is_ok())
 }
+
+/// Bytes that buffers are copied through, where the command line asks for it.
+const POOL: usize = 1 << 20;
 
 /// Why there is no demo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +57,8 @@ pub enum Failure {
     ScreenTooSmall,
     /// PCI configuration space cannot be reached.
     Config(HalError),
+    /// There is no memory for the pool.
+    Pool(HalError),
     /// A driver has kept so many frames.
     Kept(usize),
 }
@@ -59,6 +70,7 @@ impl fmt::Display for Failure {
             Self::Gpu(error) => write!(f, "GPU: {error}"),
             Self::ScreenTooSmall => f.write_str("the screen is too small for text"),
             Self::Config(error) => write!(f, "PCI configuration space: {error}"),
+            Self::Pool(error) => write!(f, "the pool of pages: {error}"),
             Self::Kept(frames) => write!(f, "{frames} page frames were not given back"),
         }
     }

@@ -19,14 +19,37 @@ pub enum Wiring {
     None,
     /// By the line of this number.
     Line(u32),
-    /// By messages of its own, which arrive under these numbers: as many as its transport has vectors.
-    Messages([u32; MESSAGES]),
+    /// By messages of its own, unless the device thinks better of it while it comes up.
+    Messages {
+        /// The numbers that they arrive under.
+        numbers: [u32; MESSAGES],
+        /// How many vectors the device has for them, at least two.
+        vectors: u16,
+        /// The device's line.
+        line: Option<u32>,
+    },
 }
 
-/// Messages, and the numbers that they arrive under; fewer if the platform has no more.
-pub fn messages<P: Platform>(platform: &P) -> ([u32; MESSAGES], [MsixMessage; MESSAGES], usize) {
+impl Wiring {
+    /// How the interrupt of one vector comes from a live device that says it has so many.
+    fn interrupt(self, vector: u16, vectors: u16) -> Option<(u32, Kind)> {
+        match self {
+            Self::Messages { numbers, vectors: given, .. } if given == vectors => {
+                numbers.get(usize::from(vector)).map(|&number| (number, Kind::Message(vector)))
+            }
+            Self::Line(number) | Self::Messages { line: Some(number), .. } => {
+                (vector == 0).then_some((number, Kind::Line))
+            }
+            Self::Messages { line: None, .. } => None,
+            Self::None => None,
+        }
+    }
+}
+
+/// So many messages, at most [`MESSAGES`], and the numbers that they arrive under; fewer if the platform has no more.
+pub fn messages<P: Platform>(platform: &P, most: u16) -> ([u32; MESSAGES], [MsixMessage; MESSAGES], usize) {
     let (mut numbers, mut messages, mut count) = ([0; MESSAGES], [MsixMessage::default(); MESSAGES], 0);
-    for (number, message) in numbers.iter_mut().zip(&mut messages) {
+    for (number, message) in numbers.iter_mut().zip(&mut messages).take(most.into()) {
         let Some(next) = platform.message_interrupt() else { break };
         (*number, *message) = next;
         count += 1;
@@ -74,15 +97,9 @@ impl<'p, P: Platform> Wires<'p, P> {
         queues: u16,
     ) -> Result<bool, Error> {
         let mut connected = false;
-        for vector in 0..device.vectors()? {
-            let (number, kind) = match wiring {
-                Wiring::None => return Ok(false),
-                Wiring::Line(number) => (number, Kind::Line),
-                Wiring::Messages(numbers) => match numbers.get(usize::from(vector)) {
-                    Some(&number) => (number, Kind::Message(vector)),
-                    None => return Ok(false),
-                },
-            };
+        let vectors = device.vectors()?;
+        for vector in 0..vectors {
+            let Some((number, kind)) = wiring.interrupt(vector, vectors) else { return Ok(false) };
             let endpoint = device.endpoint(vector)?;
             connected = self.platform.handlers().watch(number, kind, source, queues, Some(endpoint))
                 && (kind != Kind::Line || self.platform.enable_interrupt(number));
@@ -114,5 +131,22 @@ impl<'p, P: Platform> Wires<'p, P> {
             }
         }
         self.polled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_that_refuses_its_messages_is_heard_on_its_line() {
+        let line = |number| Some((number, Kind::Line));
+        assert_eq!(Wiring::Line(7).interrupt(0, 1), line(7));
+        assert_eq!(Wiring::None.interrupt(0, 1), None);
+        let both = Wiring::Messages { numbers: [80, 81, 0], vectors: 2, line: Some(35) };
+        assert_eq!(both.interrupt(0, 2), Some((80, Kind::Message(0))));
+        assert_eq!(both.interrupt(1, 2), Some((81, Kind::Message(1))));
+        assert_eq!(both.interrupt(0, 1), line(35));
+        assert_eq!(Wiring::Messages { numbers: [80, 81, 0], vectors: 2, line: None }.interrupt(0, 1), None);
     }
 }

@@ -12,12 +12,19 @@ const ON: usize = 1 << 1;
 /// `sie.SEIE`: those of the controller are let through.
 const EXTERNAL: usize = 1 << 9;
 
-/// The controller and the serial line's interrupt, once they are known.
-static KNOWN: Mutex<Cell<Option<(Plic, Option<u32>)>>> = Mutex::new(Cell::new(None));
+/// What the device tree says.
+#[derive(Clone, Copy)]
+struct Known {
+    plic: Plic,
+    /// The serial line's interrupt.
+    serial: Option<u32>,
+}
+
+static KNOWN: Mutex<Cell<Option<Known>>> = Mutex::new(Cell::new(None));
 
 /// The controller has something: called from the trap, interrupts off.
 pub fn external() {
-    let Some((plic, serial)) = known() else { return };
+    let Some(Known { plic, serial }) = known() else { return };
     let Some(number) = plic.claim() else { return };
     if Some(number) == serial {
         uart::silence();
@@ -34,14 +41,14 @@ pub fn external() {
 pub unsafe fn init(controller: Option<Controller>, serial: Option<u32>) {
     // SAFETY: by the caller's promise; every address is physical.
     let plic = controller.and_then(|controller| unsafe { Plic::new(controller) });
-    critical_section::with(|section| KNOWN.borrow(section).set(plic.map(|plic| (plic, serial))));
+    critical_section::with(|section| KNOWN.borrow(section).set(plic.map(|plic| Known { plic, serial })));
     // SAFETY: interrupts as a whole are still off.
     unsafe { asm!("csrs sie, {}", in(reg) EXTERNAL, options(nostack)) };
 }
 
 /// Lets an interrupt through, from now on. False if there is none of this number.
 pub fn enable(number: u32) -> bool {
-    let Some((plic, serial)) = known() else { return false };
+    let Some(Known { plic, serial }) = known() else { return false };
     if Some(number) == serial {
         uart::listen();
     }
@@ -50,7 +57,7 @@ pub fn enable(number: u32) -> bool {
 
 /// The serial line's interrupt.
 pub fn serial() -> Option<u32> {
-    known()?.1
+    known()?.serial
 }
 
 /// Sleeps until an interrupt comes, unless `awake`. Interrupts are on afterwards.
@@ -65,6 +72,6 @@ pub fn sleep(awake: &dyn Fn() -> bool) {
     unsafe { asm!("csrsi sstatus, {}", const ON, options(nostack)) };
 }
 
-fn known() -> Option<(Plic, Option<u32>)> {
+fn known() -> Option<Known> {
     critical_section::with(|section| KNOWN.borrow(section).get())
 }

@@ -1,6 +1,6 @@
 //! The local APIC: the part of the CPU that takes interrupts in.
 //!
-//! Devices with MSI-X reach it by themselves: they write a [message](message) into its memory. Lines go through an I/O
+//! Devices with MSI-X reach it by themselves: they write a [message()] into its memory. Lines go through an I/O
 //! APIC ([`crate::ioapic`]), which does the same for them.
 
 use crate::paging;

@@ -40,6 +40,7 @@ interrupts:
     jmp     interrupt_any
     .set    number, number + 1
     .endr
+    .org    interrupts + 16 * {numbers} // an error if an entry is longer
 interrupt_any:
     pushq   %rax
     pushq   %rcx
@@ -84,7 +85,8 @@ const fn vector(number: u32) -> u8 {
     EXCEPTIONS as u8 + number as u8
 }
 
-/// Switches interrupts on. None comes before one is enabled.
+/// Makes interrupts possible. None comes before it is enabled and the CPU sleeps: messages that devices send while they are brought
+/// up wait until somebody can be asked.
 ///
 /// # Safety
 ///
@@ -96,8 +98,6 @@ pub unsafe fn init() {
     }
     ioapic::init();
     apic::init(vector(SPURIOUS));
-    // SAFETY: whatever comes now has an entry that copes with it.
-    unsafe { asm!("sti", options(nostack)) };
 }
 
 /// Lets the interrupts of a line through, from now on. `false` if there is no such line.
@@ -124,7 +124,7 @@ pub fn sleep(awake: &dyn Fn() -> bool) {
     // SAFETY: what comes between the question and the sleep would be slept through; now it waits.
     unsafe { asm!("cli", options(nostack)) };
     if awake() {
-        // SAFETY: they were on before.
+        // SAFETY: whatever has come has an entry that copes with it.
         unsafe { asm!("sti", options(nostack)) };
     } else {
         // SAFETY: interrupts come again only after the instruction behind `sti`, and each of them ends `hlt`.

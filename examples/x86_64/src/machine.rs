@@ -16,8 +16,8 @@ const PCI_PORTS: usize = 8;
 const FIRST_SLOT: u64 = 0xfeb0_0000;
 const SLOT_LEN: usize = 0x200;
 
-/// The slots of microvm, and the lines they interrupt by. A second I/O APIC has lines for 24; without one there are only
-/// 8 slots, on the upper lines of the first or, where no ACPI describes the machine, among those of old devices.
+/// The slots of microvm, and the lines they interrupt by. A second I/O APIC has lines for 24 slots. Without one there
+/// are 8, on upper lines of the first or, where no ACPI describes the machine, on lines of old devices that it has not.
 pub fn mmio(acpi: bool) -> &'static [MmioSlot] {
     const SECOND: u32 = 24;
     static MANY: [MmioSlot; 24] = slots(SECOND);

@@ -45,6 +45,8 @@ struct State {
     bars: [Bar; 6],
     /// Registers outside the BARs that keep what is written: all, or the command register alone.
     keeps: bool,
+    /// Which words the driver has written.
+    written: [bool; 1024],
     /// BAR memory, a byte an address; what is not here is 0.
     memory: BTreeMap<u64, u8>,
     accesses: usize,
@@ -56,8 +58,40 @@ impl State {
         assert!(self.accesses < PATIENCE, "the driver does not stop");
     }
 
-    /// What the memory BARs decode now.
-    fn decoded(&self) -> Vec<Range<u128>> {
+    /// If a word is the data of a window into the BARs that the driver has set up (VIRTIO 1.4 §4.1.4.9): the address and the
+    /// width of the access that it stands for.
+    fn window(&self, at: usize) -> Option<(u64, usize)> {
+        let [head, bar, offset, width, _] = *self.config.get(at.checked_sub(4)?..=at)? else { return None };
+        if head & 0xff00_00ff != 0x0500_0009 || !self.written[at - 1] {
+            return None;
+        }
+        let number = usize::from(bar as u8);
+        let width = width as usize;
+        assert!(matches!(width, 1 | 2 | 4) && offset as usize % width == 0, "{width} bytes at {offset:#x}");
+        let decoded = self.decoded();
+        let (_, range) =
+            decoded.iter().find(|(index, _)| *index == number).expect("the window is onto a BAR");
+        let start = range.start + u128::from(offset);
+        assert!(start + width as u128 <= range.end, "{width} bytes at {offset:#x} lie outside BAR {number}");
+        Some((start as u64, width))
+    }
+
+    fn load(&self, address: u64, width: usize) -> u64 {
+        let byte = |at: usize| {
+            let address = address.wrapping_add(at as u64);
+            u64::from(self.memory.get(&address).copied().unwrap_or(0)) << (8 * at)
+        };
+        (0..width).map(byte).sum()
+    }
+
+    fn store(&mut self, address: u64, width: usize, value: u64) {
+        for at in 0..width {
+            self.memory.insert(address.wrapping_add(at as u64), (value >> (8 * at)) as u8);
+        }
+    }
+
+    /// What the memory BARs decode now, by number.
+    fn decoded(&self) -> Vec<(usize, Range<u128>)> {
         let mut ranges = Vec::new();
         let mut index = 0;
         while index < 6 {
@@ -70,7 +104,7 @@ impl State {
                 let base = u128::from(upper) << 32 | u128::from(value & !0xf);
                 let mask = u128::from(upper_bits) << 32 | u128::from(bar.writable & !0xf);
                 let size = (1 << 64) - mask;
-                ranges.push(base..base + size);
+                ranges.push((index, base..base + size));
             }
             index += if wide { 2 } else { 1 };
         }
@@ -127,7 +161,14 @@ impl Hardware {
                 break;
             }
         }
-        let mut state = State { config, bars, keeps: how & 64 != 0, memory: BTreeMap::new(), accesses: 0 };
+        let mut state = State {
+            config,
+            bars,
+            keeps: how & 64 != 0,
+            written: [false; 1024],
+            memory: BTreeMap::new(),
+            accesses: 0,
+        };
         let decoded = state.decoded();
         while !input.done() {
             let (bar, offset, value) = (usize::from(input.u8()), input.u16(), input.u8());
@@ -136,7 +177,7 @@ impl Hardware {
             let base = if ports {
                 Some(PORTS | u64::from(config[4] & !3))
             } else {
-                decoded.get(bar % decoded.len().max(1)).map(|range| range.start as u64)
+                decoded.get(bar % decoded.len().max(1)).map(|(_, range)| range.start as u64)
             };
             if let Some(base) = base {
                 state.memory.insert(base.wrapping_add(offset.into()), value);
@@ -152,7 +193,7 @@ impl Hardware {
     /// Whether a range lies in one memory BAR as it is now.
     pub fn covers(&self, address: u64, len: u64) -> bool {
         let (start, end) = (u128::from(address), u128::from(address) + u128::from(len));
-        self.state().decoded().iter().any(|bar| bar.start <= start && end <= bar.end)
+        self.state().decoded().iter().any(|(_, bar)| bar.start <= start && end <= bar.end)
     }
 
     /// What a mapper of BARs does: refuses nothing, and complains of what no driver may ask for.
@@ -173,7 +214,11 @@ impl ConfigAccess for Hardware {
         assert!(offset % 4 == 0 && offset < 4096, "a read at {offset:#x}");
         let mut state = self.state();
         state.count();
-        if function.number() == 0 { state.config[usize::from(offset / 4)] } else { u32::MAX }
+        if function.number() != 0 {
+            return u32::MAX;
+        }
+        let at = usize::from(offset / 4);
+        state.window(at).map_or(state.config[at], |(address, width)| state.load(address, width) as u32)
     }
 
     fn write32(&self, function: FunctionAddress, offset: u16, value: u32) {
@@ -190,7 +235,13 @@ impl ConfigAccess for Hardware {
                 let bar = state.bars[at - 4];
                 state.config[at] = value & bar.writable | bar.fixed;
             }
-            _ if state.keeps => state.config[at] = value,
+            _ if state.keeps => {
+                state.config[at] = value;
+                state.written[at] = true;
+                if let Some((address, width)) = state.window(at) {
+                    state.store(address, width, value.into());
+                }
+            }
             _ => {}
         }
     }
@@ -213,11 +264,7 @@ impl Window {
         );
         let mut state = self.hardware.state();
         state.count();
-        let byte = |at: usize| {
-            let address = self.base.wrapping_add((offset + at) as u64);
-            u64::from(state.memory.get(&address).copied().unwrap_or(0)) << (8 * at)
-        };
-        (0..width).map(byte).sum()
+        state.load(self.base.wrapping_add(offset as u64), width)
     }
 
     fn write(&self, offset: usize, width: usize, value: u64) {
@@ -228,10 +275,7 @@ impl Window {
         );
         let mut state = self.hardware.state();
         state.count();
-        for at in 0..width {
-            let address = self.base.wrapping_add((offset + at) as u64);
-            state.memory.insert(address, (value >> (8 * at)) as u8);
-        }
+        state.store(self.base.wrapping_add(offset as u64), width, value);
     }
 }
 

@@ -30,7 +30,8 @@ struct Config {
     blob_alignment: RO<u32>,
 }
 
-// true by construction: basic.config.3 — these three are there without any feature; no other offset can be named outside
+// true by construction: basic.config.3 — these are there without any feature, and no other offset has a name; what an input
+// device has goes with no feature either.
 pub(crate) const EVENTS_READ: usize = offset_of!(Config, events_read);
 pub(crate) const EVENTS_CLEAR: usize = offset_of!(Config, events_clear);
 pub(crate) const NUM_SCANOUTS: usize = offset_of!(Config, num_scanouts);

@@ -1,11 +1,11 @@
 //! Events awaited, rung for by an interrupt handler.
 
 use crate::bench::{builder, drive, keyboard, wire};
+use alloc::sync::Arc;
+use alloc::task::Wake;
 use core::pin::pin;
+use core::sync::atomic::{AtomicUsize, Ordering};
 use core::task::{Context, Poll, Waker};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::Wake;
 use virtio_core::queue::Bell;
 use virtio_input::{EventType, InputError, InputEvent, code};
 use virtio_testkit::{Lie, TestHal};
@@ -40,7 +40,11 @@ fn a_ring_wakes_who_waits_and_buffers_never_run_out() {
             {
                 let mut first = pin!(events.next());
                 assert_eq!(poll(first.as_mut(), &woken), Poll::Pending);
-                assert_eq!(device.held(0), 8, "round {round}: all buffers are with the device while somebody waits");
+                assert_eq!(
+                    device.held(0),
+                    8,
+                    "round {round}: all buffers are with the device while somebody waits"
+                );
                 for number in 0..5 {
                     assert!(device.send(0, &wire(1, number, 1)));
                 }

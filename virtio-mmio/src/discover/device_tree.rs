@@ -127,7 +127,7 @@ impl core::error::Error for TreeError<'_> {}
 /// Iterator of [`device_tree`].
 #[derive(Clone, Debug)]
 pub struct DeviceTree<'t> {
-    /// The nodes on the way, from the root on. All behind `depth` is left over.
+    /// The nodes on the way, from the root on; `None` behind `depth`.
     levels: [Option<Level<'t>>; DEPTH],
     depth: usize,
 }
@@ -176,7 +176,7 @@ impl<'t> DeviceTree<'t> {
 
     /// Follows the buses up to the root, whose addresses are the CPU's.
     fn seen_by_the_cpu(&self, base: u64, len: u64) -> Option<u64> {
-        let buses = self.levels.get(1..=self.depth)?;
+        let buses = self.levels.get(1..)?;
         buses.iter().rev().flatten().try_fold(base, |base, bus| translate(bus.node, base, len))
     }
 }

@@ -82,6 +82,7 @@ fn open(line: &Line) -> MmioTransport<&Line> {
     probe(line).unwrap().unwrap()
 }
 
+// shows: mmio.regs.19, mmio.op.irq.1, mmio.op.irq.3
 #[test]
 fn what_is_read_is_acknowledged_once_and_the_line_falls() {
     for version in [1, 2] {
@@ -98,6 +99,7 @@ fn what_is_read_is_acknowledged_once_and_the_line_falls() {
     }
 }
 
+// shows: mmio.regs.18, mmio.regs.20
 #[test]
 fn undefined_bits_are_neither_told_nor_acknowledged() {
     let line = Line::new(0x8000_0006);
@@ -138,6 +140,7 @@ fn what_comes_after_the_read_is_kept_for_the_next_call() {
     assert_eq!(endpoint.ack(), InterruptStatus::CONFIG);
 }
 
+// shows: mmio.op.irq.2
 #[test]
 fn there_is_one_vector_and_it_is_for_every_queue() {
     let line = Line::new(0);

@@ -8,6 +8,7 @@ use virtio_core::{DeviceId, PhysAddr, Transport};
 use super::bench::{Bench, r};
 use crate::{ProbeError, Slot, Version, probe, probe_modern, slots};
 
+// shows: mmio.regs.10, mmio.regs.11, mmio.op.init.1, mmio.op.init.2, mmio.op.init.3, mmio.op.init.4
 #[test]
 fn an_empty_slot_is_no_error_and_only_three_registers_are_read() {
     for version in [1, 2] {
@@ -18,6 +19,7 @@ fn an_empty_slot_is_no_error_and_only_three_registers_are_read() {
     }
 }
 
+// shows: mmio.op.init.1, mmio.op.init.2
 #[test]
 fn both_versions_are_found_and_named() {
     for (number, version, text) in
@@ -36,6 +38,7 @@ fn both_versions_are_found_and_named() {
     }
 }
 
+// shows: mmio.regs.6, mmio.regs.8
 #[test]
 fn each_wrong_window_has_its_own_error() {
     let short = Bench::sized(0xfc);

@@ -17,6 +17,7 @@ fn the_reset_alone_is_written_behind_the_selection() {
     assert_eq!(bench.take(), [w(0x030, 3), w(RESET, 1)]);
 }
 
+// shows: mmio.regs.21
 #[test]
 fn only_two_zeros_are_a_proof() {
     for (reset, ready, expected) in [

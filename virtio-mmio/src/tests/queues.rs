@@ -32,6 +32,7 @@ pub(super) fn legacy_rings(size: u16, descriptor: u64) -> Rings {
 
 const BELL: Doorbell = Doorbell { offset: 0x050, value: 3, width: DoorbellWidth::Bits32 };
 
+// shows: mmio.regs.15
 #[test]
 fn version_2_in_order_and_ready_last() {
     let bench = Bench::device(2, 16);
@@ -85,6 +86,7 @@ fn version_1_in_order_and_page_number_last() {
     assert_eq!(bench.take(), with_page_size);
 }
 
+// shows: mmio.regs.15
 #[test]
 fn a_queue_in_use_is_left_alone() {
     for (version, register) in [(1, 0x040), (2, 0x044)] {

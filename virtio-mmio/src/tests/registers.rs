@@ -12,6 +12,7 @@ fn transport(bench: &Bench) -> MmioTransport<&Bench> {
     transport
 }
 
+// shows: mmio.regs.4
 #[test]
 fn status_is_one_32_bit_access() {
     let bench = Bench::device(2, 16);
@@ -22,6 +23,7 @@ fn status_is_one_32_bit_access() {
     assert_eq!(bench.take(), [r(0x070), Acquire, w(0x070, 3)]);
 }
 
+// shows: mmio.regs.12, mmio.regs.13
 #[test]
 fn a_feature_window_is_selected_before_each_access() {
     let bench = Bench::device(2, 16);
@@ -49,6 +51,7 @@ fn version_1_has_32_feature_bits() {
     assert_eq!(bench.take(), []);
 }
 
+// shows: mmio.regs.18, mmio.regs.19, mmio.regs.20
 #[test]
 fn exactly_the_known_interrupt_bits_are_acknowledged() {
     for version in [1, 2] {
@@ -78,6 +81,7 @@ fn only_version_2_has_a_generation() {
     assert_eq!(legacy.take(), []);
 }
 
+// shows: mmio.regs.5
 #[test]
 fn configuration_accesses_have_the_width_asked_for() {
     let bench = Bench::device(2, 16);
@@ -106,6 +110,7 @@ fn a_device_that_is_gone_does_not_look_reset() {
     }
 }
 
+// shows: mmio.regs.1, mmio.regs.5
 #[test]
 fn configuration_accesses_outside_or_askew_touch_nothing() {
     let bench = Bench::device(2, 16);

@@ -15,17 +15,13 @@ const LEN: u16 = 12;
 const ENTRY: u64 = super::ENTRY;
 const PENDING_WORD: u64 = 8;
 
-/// What a function's MSI-X capability says, before any of it is checked.
+/// A function's MSI-X capability.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Msix {
     /// Where it is in configuration space.
     at: u16,
     /// Entries of the table: 1 to 2048.
     pub(crate) size: u16,
-    /// The table.
-    pub(crate) table: Region,
-    /// The pending bits.
-    pub(crate) pending: Region,
 }
 
 impl Msix {
@@ -35,14 +31,18 @@ impl Msix {
         let at = find_id(read, MSIX).filter(|at| at.saturating_add(LEN) <= crate::caps::END)?;
         let [_, _, low, high] = read(at).to_le_bytes();
         let size = (u16::from_le_bytes([low, high]) & 0x7ff).saturating_add(1);
-        let region = |offset: u16, len| {
-            let word = read(at.saturating_add(offset));
+        Some(Self { at, size })
+    }
+
+    /// Where the table and its pending bits are said to be. Nothing is checked yet.
+    pub(crate) fn regions<A: ConfigAccess>(&self, access: &A, function: FunctionAddress) -> [Region; 2] {
+        let entries = u64::from(self.size);
+        let pending = entries.div_ceil(64).saturating_mul(PENDING_WORD);
+        [(4, entries.saturating_mul(ENTRY)), (8, pending)].map(|(offset, len)| {
+            let word = access.read32(function, self.at.saturating_add(offset));
             let [bar, ..] = (word & 7).to_le_bytes();
             Region { bar, offset: u64::from(word & !7), len }
-        };
-        let pending_len = u64::from(size).div_ceil(64).saturating_mul(PENDING_WORD);
-        let table = region(4, u64::from(size).saturating_mul(ENTRY));
-        Some(Self { at, size, table, pending: region(8, pending_len) })
+        })
     }
 
     /// Switches MSI-X on, mute or not; answers whether it is so.

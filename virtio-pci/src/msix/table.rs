@@ -29,7 +29,7 @@ const _: () = {
     assert!(offset_of!(Entry, address_high) == 4);
     assert!(offset_of!(Entry, data) == 8);
     assert!(offset_of!(Entry, control) == 12);
-    assert!(size_of::<Entry>() == 16);
+    assert!(size_of::<Entry>() as u64 == ENTRY);
 };
 
 /// Bytes of an entry.
@@ -41,9 +41,9 @@ const CONTROL: Register<RW<u32>> = register!(Entry, control);
 /// Vector control: the entry is masked. The other bits are reserved, and kept.
 const MASKED: u32 = 1;
 
-/// Writes an entry, masked meanwhile, and lets it go; answers whether all of it reads back. `start` is where the entry
-/// is in `regs`.
-pub(crate) fn program<R: Registers>(regs: &R, start: usize, message: &MsixMessage) -> bool {
+/// Writes the entry of a vector, masked meanwhile, and lets it go; answers whether all of it reads back.
+pub(crate) fn program<R: Registers>(regs: &R, vector: usize, message: &MsixMessage) -> bool {
+    let start = vector.saturating_mul(size_of::<Entry>());
     let at = |register: Register<RW<u32>>| start.saturating_add(register.offset());
     let [a, b, c, d, e, f, g, h] = message.address.to_le_bytes();
     let words = [

@@ -187,6 +187,7 @@ fn features_end_where_the_registers_do() {
     }
 }
 
+// shows: reserved-features.10
 #[test]
 fn virtual_functions_need_the_capability() {
     let (machine, device) = (Machine::new(), Device::new(&[0]));

@@ -102,6 +102,7 @@ fn the_table_is_written_while_mute_and_stays_so_until_the_device_comes_up() {
     assert_eq!(switches(&machine), ON);
 }
 
+// shows: pci.op.init.msix.5
 #[test]
 fn vectors_are_mapped_and_read_back_before_the_queue_is_enabled() {
     let (machine, device) = (Machine::new(), Device::new(&[0, 0, 0]));
@@ -152,6 +153,7 @@ fn the_line_is_left_alone_with_messages() {
     assert_eq!(machine.get(gpu(), 4) & 0x407, 0x406);
 }
 
+// shows: pci.layout.isr-cap.1, pci.op.config-change.1
 #[test]
 fn each_vector_has_its_endpoint_and_none_touches_a_register() {
     let (machine, device) = (Machine::new(), Device::new(&[0; 4]));

@@ -59,8 +59,9 @@ fn nothing_changes_under_the_endpoints_of_a_live_device() {
     assert!(!device.take().contains(&Write(0x1c, 2, 1)));
     assert_eq!([0, 1, 2].map(|vector| endpoint(&transport, vector)), before);
     assert_eq!((transport.vectors(), switches(&machine)), (3, 0x8000_0000));
-    // After a reset everything is open again.
+    // After a reset everything is open again, the line too.
     transport.set_status(Status::empty());
+    device.takes.set(|register, _, _| register == CONFIG_VECTOR);
     transport.enable_queue(QUEUE, &RINGS).unwrap();
     assert_eq!(transport.vectors(), 1);
 }
@@ -88,6 +89,7 @@ fn assert_on_the_line(machine: &Machine, device: &Device, transport: &mut super:
     assert!(!trace.iter().any(|access| matches!(access, Write(CONFIG_VECTOR, ..) | Read(QUEUE_VECTOR, _))));
 }
 
+// shows: pci.op.init.msix.5
 #[test]
 fn a_device_that_takes_no_vector_goes_back_to_its_line() {
     type Takes = fn(usize, u16, u16) -> bool;
@@ -214,6 +216,43 @@ fn a_table_that_cannot_be_is_named() {
 }
 
 #[test]
+fn a_large_table_has_many_pending_bits() {
+    // 2048 entries take 32 KiB, their bits 256 bytes.
+    let large = |table, pending| {
+        changed(|machine, _| {
+            machine.set_register(gpu(), MSIX, 0x07ff_4011, 0xc000_0000);
+            machine.set(gpu(), MSIX + 4, table);
+            machine.set(gpu(), MSIX + 8, pending);
+        })
+    };
+    let misplaced = |offset| Err(PciError::MsixMisplaced { bar: 1, offset });
+    assert_eq!(large(0x0001, 0xff01), Ok(2));
+    assert_eq!(large(0x0001, 0xff09), misplaced(0xff08));
+    assert_eq!(large(0x0101, 0x0001), Ok(2));
+    assert_eq!(large(0x00f9, 0x0001), misplaced(0xf8));
+    assert_eq!(large(0x0101, 0x80f9), misplaced(0x100));
+    assert_eq!(large(0x0101, 0x8101), Ok(2));
+}
+
+#[test]
+fn a_table_that_no_32_bit_access_reaches_is_named() {
+    let (machine, device) = (Machine::new(), Device::new(&[0, 1]));
+    let function = machine.add_gpu_with_msix(0, 1, 2);
+    for (odd, there) in [(0, true), (2, false)] {
+        let cpu = virtio_core::PhysAddr::new(super::device::MSIX_BAR + odd);
+        let windows = Windows {
+            mem32: Some(Window::identity(0x4000_0000, 0x10_0000)),
+            mem64: Some(Window { bus: super::device::MSIX_BAR, cpu, len: 0x10_0000 }),
+            ..Windows::default()
+        };
+        let mut transport = device.open(&machine, function, Some(&windows)).unwrap();
+        let answer = transport.enable_msix_with(&messages(1), |address, len| device.map_table(address, len));
+        let misplaced = Err(PciError::MsixMisplaced { bar: 1, offset: 0 });
+        assert_eq!(answer, if there { Ok(1) } else { misplaced });
+    }
+}
+
+#[test]
 fn a_capability_that_is_cut_off_is_none() {
     for (at, there) in [(0xf4, true), (0xf8, false), (0xfc, false)] {
         let (machine, device) = (Machine::new(), Device::new(&[0, 1]));
@@ -225,8 +264,10 @@ fn a_capability_that_is_cut_off_is_none() {
             }
         }
         machine.set(function, 0x34, at.into());
-        let transport = device.open(&machine, function, None).unwrap();
+        let mut transport = device.open(&machine, function, None).unwrap();
         assert_eq!(transport.msix_vectors(), if there { 2 } else { 0 }, "{at:#x}");
+        let answer = transport.enable_msix_with(&messages(2), |address, len| device.map_table(address, len));
+        assert_eq!(answer, Ok(if there { 2 } else { 0 }));
     }
 }
 

@@ -9,6 +9,7 @@ use super::queues::{PLAIN, QUEUE, RINGS, with_notify};
 
 const WIDE: Rings = Rings { notification_data: true, ..RINGS };
 
+// shows: pci.op.avail-notif.2, pci.op.avail-notif.4
 #[test]
 fn a_kick_is_one_32_bit_write_behind_a_barrier() {
     let device = Device::new(&[0, 5]);
@@ -99,6 +100,7 @@ fn there_is_room_for_the_wide_doorbell_where_the_structure_has_it() {
 /// The number that the device has chosen for the queue.
 const CHOSEN: u16 = 0xbeef;
 
+// shows: pci.op.avail-notif.5, pci.op.avail-notif.6
 #[test]
 fn a_number_that_the_device_has_chosen_names_the_queue() {
     for (notification_data, width) in [(false, 2), (true, 4)] {

@@ -10,6 +10,7 @@ use super::machine::Machine;
 use crate::caps::Structure;
 use crate::{FunctionAddress, PciError, PciTransport, Window, Windows};
 
+// shows: pci.caps.5
 #[test]
 fn only_what_is_needed_is_mapped() {
     let machine = Machine::new();
@@ -76,6 +77,7 @@ fn a_structure_shorter_than_a_page_is_mapped_whole() {
     assert_eq!(device.maps.take().last(), Some(&(NOTIFY, 0x80)));
 }
 
+// shows: pci.op.init.layout-detection.legacy.3, pci.op.init.layout-detection.legacy.4
 #[test]
 fn a_function_that_is_no_modern_virtio_device_is_named() {
     let machine = Machine::new();
@@ -167,6 +169,7 @@ fn structures_outside_their_bar_are_named() {
     assert_eq!(changed(|machine, gpu| machine.set(gpu, 0x48, 0x3fc8)), Ok(()));
 }
 
+// shows: pci.caps.6
 #[test]
 fn a_huge_length_is_cut_to_the_bar_and_a_short_one_named() {
     for at in [0x40, 0x50, 0x60, 0x70] {

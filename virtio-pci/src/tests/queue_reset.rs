@@ -28,6 +28,7 @@ fn the_reset_alone_is_written_behind_the_selection() {
     });
 }
 
+// shows: pci.layout.common-cfg.7
 #[test]
 fn only_two_zeros_are_a_proof() {
     for (reset, enable, expected) in [
@@ -98,6 +99,7 @@ fn a_queue_goes_and_comes_back() {
     });
 }
 
+// shows: pci.layout.common-cfg.6
 #[test]
 fn nothing_on_the_way_clears_the_enable_register() {
     let device = Device::new(&[0, 5]);

@@ -36,6 +36,7 @@ pub(super) fn with_notify(
 
 pub(super) const PLAIN: [u32; 3] = [0x3000, 0x1000, 4];
 
+// shows: pci.layout.common-cfg.4
 #[test]
 fn a_queue_in_order_and_enabled_last() {
     let device = Device::new(&[0, 5]);
@@ -95,6 +96,7 @@ fn the_interrupt_line_is_let_go_with_the_first_queue() {
     assert_eq!(machine.get(gpu, 4) & 0x407, 6);
 }
 
+// shows: pci.op.avail-notif.1, pci.op.avail-notif.3
 #[test]
 fn a_kick_is_one_16_bit_write_behind_a_barrier() {
     let device = Device::new(&[0, 5]);
@@ -171,6 +173,7 @@ fn queues_beyond_the_last_do_not_exist_and_are_not_selected() {
     });
 }
 
+// shows: pci.layout.1
 #[test]
 fn status_features_and_generation_have_their_widths() {
     let device = Device::new(&[0]);
@@ -190,6 +193,7 @@ fn status_features_and_generation_have_their_widths() {
     });
 }
 
+// shows: pci.op.config-change.1
 #[test]
 fn interrupt_status_is_read_once_and_keeps_both_bits() {
     let device = Device::new(&[0]);
@@ -218,6 +222,7 @@ fn an_isr_anywhere_is_read_where_it_is() {
     assert_eq!(device.take(), [Read(0x1003, 1), Acquire]);
 }
 
+// shows: pci.layout.1
 #[test]
 fn configuration_ends_where_the_capability_says() {
     let machine = Machine::new();

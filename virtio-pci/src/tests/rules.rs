@@ -8,9 +8,10 @@ use virtio_core::regs::Registers;
 use virtio_core::{DeviceId, Features, QueueIndex, Status, Transport};
 use virtio_testkit::TestHal;
 
-use super::device::{BAR, Device, View};
+use super::bench::{Access, Write};
+use super::device::{BAR, CONFIG_VECTOR, Device, QUEUE_VECTOR, View};
 use super::machine::Machine;
-use super::msix::{MSIX, messages};
+use super::msix::{MSIX, enabled, messages};
 use super::queues::{QUEUE, RINGS};
 use super::window_regs::{Windowed, through};
 use crate::{FunctionAddress, PciTransport};
@@ -80,6 +81,29 @@ fn no_capability_is_written_but_the_window() {
     let (access, gpu) = Windowed::new(&machine, &device);
     whole_life(through(&access, gpu));
     assert_eq!(into_capabilities(&machine), []);
+}
+
+// shows: pci.op.init.msix.1, pci.op.init.msix.4
+#[test]
+fn every_size_of_table_will_do_and_no_vector_lies_outside() {
+    for entries in [1, 2, 3, 16, 64, 65, 2047, 2048] {
+        for count in [1, 2, entries, 2048] {
+            let (machine, device) = (Machine::new(), Device::new(&[0; 5]));
+            let mut transport = enabled(&machine, &device, entries, count);
+            transport.set_status(Status::empty());
+            for queue in 0..5 {
+                transport.enable_queue(QueueIndex::new(queue), &RINGS).unwrap();
+            }
+            transport.set_status(Status::DRIVER_OK);
+            let vector = |access: &Access| match *access {
+                Write(CONFIG_VECTOR | QUEUE_VECTOR, 2, vector) => Some(vector),
+                _ => None,
+            };
+            let mapped: Vec<u32> = device.take().iter().filter_map(vector).collect();
+            assert_eq!(mapped.len(), 6, "the configuration's and five queues'");
+            assert!(mapped.iter().all(|vector| *vector < u32::from(entries)), "{mapped:?} of {entries}");
+        }
+    }
 }
 
 /// The common structure of a device that offers everything, and remembers its status.

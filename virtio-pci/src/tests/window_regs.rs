@@ -100,6 +100,7 @@ pub(super) fn through<'a>(
     PciTransport::through_window(access, gpu).unwrap()
 }
 
+// shows: pci.layout.pci-cfg-cap.1, pci.layout.pci-cfg-cap.2, pci.layout.pci-cfg-cap.3
 #[test]
 fn a_device_without_addresses_comes_up() {
     let (machine, device) = (Machine::new(), Device::new(&[0, 5]));
@@ -172,6 +173,7 @@ fn an_interrupt_is_acknowledged_apart_from_the_driver() {
     assert!(endpoint.serves(QueueIndex::new(0)));
 }
 
+// shows: pci.layout.pci-cfg-cap.1, pci.layout.pci-cfg-cap.2
 #[test]
 fn a_structure_at_an_odd_place_is_reached_by_aligned_accesses() {
     // The window's device asserts it: ISR status on an odd address, doorbells on an even one.
@@ -221,6 +223,7 @@ fn a_device_without_a_window_is_named() {
     assert_eq!(*access.accesses.borrow(), 0);
 }
 
+// shows: pci.layout.pci-cfg-cap.3
 #[test]
 fn outside_the_block_nothing_happens() {
     let (machine, device) = (Machine::new(), Device::new(&[0]));

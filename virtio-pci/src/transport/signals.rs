@@ -123,8 +123,7 @@ impl<R: Registers, A: ConfigAccess> PciTransport<R, A> {
         // On, but mute: some devices keep their table only while MSI-X is on.
         let mut kept = msix.turn_on(&self.access, self.function, true);
         for (vector, message) in (0..usize::from(count)).zip(messages) {
-            let start = vector.saturating_mul(16).saturating_add(table.skip);
-            kept = kept && program(&regs, start, message);
+            kept = kept && program(&regs, vector, message);
         }
         if !kept {
             msix.turn_off(&self.access, self.function);

@@ -20,7 +20,7 @@ pub fn ensure(arch: Arch) -> Result<Toolchain> {
 }
 
 /// Has QEMU for `arch`, firmware included.
-fn ensure_qemu(arch: Arch) -> Result {
+pub fn ensure_qemu(arch: Arch) -> Result {
     if find_program(arch.qemu()).is_none() {
         let mut needs = vec![Need::Qemu(arch)];
         if has_display() && !workspace::in_ci() {

@@ -1,8 +1,10 @@
 //! Every kernel on every transport: it boots, the pixels are right, a typed command is answered, it powers off.
 
+mod interrupts;
+
 use std::process::Command;
 
-use crate::arch::{Arch, Pair};
+use crate::arch::{Arch, Pair, Transport};
 use crate::cli::RunOptions;
 use crate::exec::{self, BUILD_LIMIT};
 use crate::failure::{Result, fail};
@@ -13,8 +15,9 @@ use crate::qmp::Negotiated;
 use crate::report::Report;
 use crate::{pixels, setup, stream, workspace};
 
-/// QEMU's name of the feature.
+/// QEMU's names of features.
 const PACKED: &str = "VIRTIO_F_RING_PACKED";
+const IOMMU: &str = "VIRTIO_F_IOMMU_PLATFORM";
 
 /// Runs and counts them.
 pub fn run(report: &mut Report) {
@@ -26,9 +29,18 @@ pub fn run(report: &mut Report) {
         for pair in Pair::all().filter(|pair| pair.arch == arch) {
             let options = RunOptions { pair, ..RunOptions::default() };
             converse(report, &options, built.as_ref());
-            if pair.transport.has_packed() {
-                converse(report, &RunOptions { packed: true, ..options }, built.as_ref());
+            if pair.transport == Transport::PciLegacy {
+                interrupts::random(report, &options, built.as_ref());
             }
+            interrupts::asleep(report, &options, built.as_ref());
+            interrupts::polled(report, &RunOptions { polled: true, ..options.clone() }, built.as_ref());
+            if pair.transport.is_modern() {
+                converse(report, &RunOptions { packed: true, ..options.clone() }, built.as_ref());
+                converse(report, &RunOptions { iommu: true, ..options }, built.as_ref());
+            }
+        }
+        if arch == Arch::Aarch64 {
+            interrupts::gicv3(report, built.as_ref());
         }
         without_gpu(report, arch, built.as_ref());
         without_keyboard(report, arch, built.as_ref());
@@ -55,7 +67,10 @@ fn converse(report: &mut Report, options: &RunOptions, kernel: Option<&Kernel>) 
     }
     let booted = match booted {
         Some(mut guest) if options.packed => {
-            report.value(&name("rings"), || check_rings(&mut guest)).map(|()| guest)
+            report.value(&name("rings"), || check_features(&mut guest, PACKED)).map(|()| guest)
+        }
+        Some(mut guest) if options.iommu => {
+            report.value(&name("features"), || check_features(&mut guest, IOMMU)).map(|()| guest)
         }
         booted => booted,
     };
@@ -75,22 +90,22 @@ fn converse(report: &mut Report, options: &RunOptions, kernel: Option<&Kernel>) 
     }
 }
 
-/// Asks QEMU, not the guest, which rings are in use.
-fn check_rings(guest: &mut Guest) -> Result {
+/// Asks QEMU, not the guest, whether a feature is in use.
+fn check_features(guest: &mut Guest, wanted: &str) -> Result {
     match guest.features()? {
-        Some(devices) => rings(&devices),
+        Some(devices) => in_use(&devices, wanted),
         None if workspace::in_ci() => {
-            fail!("QEMU 7.2 or newer is needed, which can say what rings a guest uses")
+            fail!("QEMU 7.2 or newer is needed, which can say what features a guest uses")
         }
         None => {
-            println!("note    which rings are in use was not checked: QEMU 7.2 or newer could say");
+            println!("note    whether {wanted} is in use was not checked: QEMU 7.2 or newer could say");
             Ok(())
         }
     }
 }
 
-/// Every device offers packed rings, and its driver has accepted them.
-fn rings(devices: &[Negotiated]) -> Result {
+/// Every device offers a feature, and its driver has accepted it.
+fn in_use(devices: &[Negotiated], wanted: &str) -> Result {
     let has = |names: &[String], wanted: &str| names.iter().any(|name| name == wanted);
     if devices.len() < 2 {
         fail!("QEMU knows {} virtio devices, not a GPU and a keyboard", devices.len());
@@ -99,11 +114,11 @@ fn rings(devices: &[Negotiated]) -> Result {
         if !has(accepted, "VIRTIO_F_VERSION_1") {
             fail!("{device} is not driven: it says {accepted:?} was accepted");
         }
-        if !has(offered, PACKED) {
-            fail!("{device} offers no packed rings");
+        if !has(offered, wanted) {
+            fail!("{device} does not offer {wanted}");
         }
-        if !has(accepted, PACKED) {
-            fail!("{device} is driven with split rings");
+        if !has(accepted, wanted) {
+            fail!("{device} is driven without {wanted}");
         }
     }
     Ok(())
@@ -217,7 +232,6 @@ fn too_slow(report: &mut Report) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arch::Transport;
 
     fn device(offered: &[&str], accepted: &[&str]) -> Negotiated {
         let names = |list: &[&str]| list.iter().map(ToString::to_string).collect();
@@ -225,15 +239,15 @@ mod tests {
     }
 
     #[test]
-    fn rings_are_what_every_device_negotiated() {
+    fn features_are_what_every_device_negotiated() {
         const ONE: &str = "VIRTIO_F_VERSION_1";
         let both = [ONE, PACKED];
         let good = device(&both, &both);
-        rings(&[good.clone(), good.clone()]).unwrap();
+        in_use(&[good.clone(), good.clone()], PACKED).unwrap();
         for bad in [device(&[ONE], &[ONE]), device(&both, &[]), device(&both, &[ONE])] {
-            assert!(rings(&[good.clone(), bad.clone()]).is_err(), "{bad:?}");
+            assert!(in_use(&[good.clone(), bad.clone()], PACKED).is_err(), "{bad:?}");
         }
-        assert!(rings(std::slice::from_ref(&good)).is_err());
+        assert!(in_use(std::slice::from_ref(&good), PACKED).is_err());
     }
 
     #[test]

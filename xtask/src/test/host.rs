@@ -16,11 +16,13 @@ pub fn run(report: &mut Report) {
     }
 }
 
-/// Runs a `cargo test` and counts the single tests it ran; if it came to none, the run itself has failed.
-pub fn count(report: &mut Report, cargo: &mut Command, name: &str) {
-    let mut tests = (0, 0);
+/// Runs a `cargo test` and counts the single tests it ran; if it came to none, the run itself has failed. Answers what it
+/// printed.
+pub fn count(report: &mut Report, cargo: &mut Command, name: &str) -> String {
+    let (mut tests, mut output) = ((0, 0), String::new());
     let outcome = exec::run(cargo, name, BUILD_LIMIT).and_then(|outcome| {
         tests = results(&outcome.stdout);
+        output.clone_from(&outcome.stdout);
         outcome.success(name)
     });
     let (passed, failed) = tests;
@@ -31,6 +33,7 @@ pub fn count(report: &mut Report, cargo: &mut Command, name: &str) {
         Ok(_) => report.check(name, || fail!("no test ran")),
         Err(failure) => report.check(name, || Err(failure)),
     }
+    output
 }
 
 /// The sums over all lines of the form `test result: ok. 12 passed; 0 failed; …`.

@@ -1,5 +1,6 @@
 //! `cargo xtask test`: on the host, of the packages, in the guests.
 
+mod bench;
 mod guests;
 mod host;
 pub mod packages;
@@ -17,8 +18,10 @@ pub use host::count;
 pub enum Part {
     /// Every one.
     All,
-    /// Unit tests, doctests, queues against devices of other people's.
+    /// Unit tests, doctests, queues against devices of other people's, everything against QEMU's devices without a guest.
     Host,
+    /// QEMU's devices without a guest; among the host's already.
+    Bench,
     /// What the packages promise: targets, dependencies, no `unsafe`, examples that stand alone.
     Packages,
     /// Every kernel on every transport.
@@ -35,10 +38,11 @@ impl Part {
         match words.as_slice() {
             [] => Ok(Self::All),
             ["host"] => Ok(Self::Host),
+            ["bench"] => Ok(Self::Bench),
             ["packages"] => Ok(Self::Packages),
             ["guests"] => Ok(Self::Guests),
             ["defmt"] => Ok(Self::Defmt),
-            _ => fail!("test takes host, packages, guests, defmt or nothing, not {:?}", words.join(" ")),
+            _ => fail!("test takes host, bench, packages, guests, defmt or nothing, not {:?}", words.join(" ")),
         }
     }
 }
@@ -56,6 +60,9 @@ pub fn run(part: &Part, report: &mut Report) {
     if wants(Part::Host) {
         host::run(report);
         queues::run(report);
+    }
+    if wants(Part::Host) || *part == Part::Bench {
+        bench::run(report);
     }
     if wants(Part::Packages) {
         packages::run(report);

@@ -53,10 +53,9 @@ impl Function {
         words[15] = 0x0100;
         words[16..20].copy_from_slice(&capability([9, 0x50, 16, 1], COMMON as u32));
         words[20..24].copy_from_slice(&capability([9, 0x60, 16, 3], ISR as u32));
-        words[24..28].copy_from_slice(&capability([9, 0x70, 20, 2], NOTIFY as u32));
         // Each doorbell has four bytes of its own.
-        words[28] = 0;
-        words[24..29].copy_from_slice(&[9 | 0x80 << 8 | 20 << 16 | 2 << 24, 4, NOTIFY as u32, 0x1000, 4]);
+        words[24..28].copy_from_slice(&capability([9, 0x80, 20, 2], NOTIFY as u32));
+        words[28] = 4;
         // MSI-X with four vectors.
         words[32..35].copy_from_slice(&[0x11 | u32::from(WINDOW) << 8 | 3 << 16, TABLE | 4, PENDING | 4]);
         writable[32] = 0xc000_0000;

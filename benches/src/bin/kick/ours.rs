@@ -19,7 +19,7 @@ pub const SIZE: u16 = 256;
 pub const COUNT: usize = 200;
 
 /// Registers of a virtio-mmio device (VIRTIO 1.4 §4.2.2), as it comes out of reset.
-pub fn mmio(version: u32) -> Vec<(usize, [u8; 4])> {
+fn mmio(version: u32) -> Vec<(usize, [u8; 4])> {
     [(0x00, 0x7472_6976), (0x04, version), (0x08, 4), (0x10, FEATURES), (0x34, SIZE.into())]
         .into_iter()
         .map(|(offset, value): (usize, u32)| (offset, value.to_le_bytes()))

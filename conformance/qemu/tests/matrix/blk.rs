@@ -45,7 +45,9 @@ const _: () = assert!(PARTS * (PARTS + 1) / 2 <= SECTORS);
 
 /// What part `number` holds; every sector of every part differs.
 fn contents(number: usize, salt: usize) -> Vec<u8> {
-    part(number).flat_map(|sector| (0..SECTOR).map(move |byte| (sector * 7 + byte * 3 + salt + (byte >> 8)) as u8)).collect()
+    part(number)
+        .flat_map(|sector| (0..SECTOR).map(move |byte| (sector * 7 + byte * 3 + salt + (byte >> 8)) as u8))
+        .collect()
 }
 
 /// Takes what is done; answers how many that were.
@@ -103,9 +105,14 @@ pub(crate) fn write_and_read<W: Way>(machine: &Machine, device: &Device) {
     let salt = device.id.len() * 31 + machine.process() as usize;
     let mut live = up::<W>(machine, device, spec::<Written>());
     let mut port = live.port::<Written>(0).unwrap();
-    all_parts(&mut port, OUT, |number| Readable(contents(number, salt)), |number, payload, _| {
-        assert_eq!(payload.unwrap().0, contents(number, salt), "a payload comes back as it was");
-    });
+    all_parts(
+        &mut port,
+        OUT,
+        |number| Readable(contents(number, salt)),
+        |number, payload, _| {
+            assert_eq!(payload.unwrap().0, contents(number, salt), "a payload comes back as it was");
+        },
+    );
     let mut status = [9];
     let len = live.exchange(0, &header(FLUSH, 0), &mut status, SOON);
     // The queue carries payloads of another type: an exchange is not for it.
@@ -172,6 +179,49 @@ fn serial(device: &Device) -> String {
     device.id.chars().take(20).collect()
 }
 
+/// The first of several is held up, and the rest overtake it; each answer comes with its own payload all the same.
+pub(crate) fn out_of_order<W: Way>(machine: &Machine, device: &Device) {
+    let data = |sector: usize| -> Vec<u8> { (0..SECTOR).map(|byte| (byte + 17 * sector) as u8).collect() };
+    // Not side by side: QEMU would make one request of them.
+    let image: Vec<u8> = (0..5).flat_map(|number| [data(number), vec![0; SECTOR]].concat()).collect();
+    let file = fs::OpenOptions::new().write(true).open(machine.disk(&device.id)).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &image, 0).unwrap();
+    let mut live = up::<W>(machine, device, spec::<Read>());
+    let mut port = live.port::<Read>(0).unwrap();
+    for lap in 0..3 {
+        let held = machine.hold(&device.id).unwrap();
+        let mut held = Some(held);
+        let tokens: Vec<_> = (0..5)
+            .map(|number| {
+                let request = Request::new(Writable(vec![0; SECTOR]));
+                port.submit(request.header(&header(IN, 2 * number)).response(1)).unwrap()
+            })
+            .collect();
+        let mut order = Vec::new();
+        let end = Instant::now() + SOON;
+        while order.len() < 5 {
+            if let Some(mut done) = port.poll().unwrap() {
+                let number = tokens.iter().position(|&token| token == done.token()).unwrap();
+                assert_eq!(done.response::<u8>().unwrap(), 0, "VIRTIO_BLK_S_OK");
+                assert!(done.take_payload().unwrap().0 == data(number), "request {number}");
+                order.push(number);
+            }
+            if order.len() == 4
+                && let Some(held) = held.take()
+            {
+                assert_eq!(port.in_flight(), 1);
+                assert!(port.poll().unwrap().is_none());
+                drop(held);
+            }
+            assert!(Instant::now() < end, "lap {lap}: only {order:?}");
+        }
+        assert_eq!(order[4], 0, "the first one was held up");
+        order.sort_unstable();
+        assert_eq!(order, [0, 1, 2, 3, 4]);
+    }
+    down(live);
+}
+
 /// Addresses: nothing shared by the Hal, nothing copied.
 pub(crate) fn raw<W: Way>(machine: &Machine, device: &Device) {
     let hal = machine.hal();
@@ -186,8 +236,11 @@ pub(crate) fn raw<W: Way>(machine: &Machine, device: &Device) {
         page.as_mut_slice()[..16].copy_from_slice(&header(kind, sector));
         let mut port = live.port::<Cookie>(0).unwrap();
         let (status, out, back) = (at(2048, 1), at(4096, 512), at(8192, 512));
-        let (readable, writable) =
-            if kind == OUT { (vec![at(0, 16), out], vec![status]) } else { (vec![at(0, 16)], vec![back, status]) };
+        let (readable, writable) = if kind == OUT {
+            (vec![at(0, 16), out], vec![status])
+        } else {
+            (vec![at(0, 16)], vec![back, status])
+        };
         // SAFETY: the pages are DMA memory that outlives the device, and nobody touches them until the request is used.
         let token = unsafe { port.add_raw(&readable, &writable, Cookie(cookie)) }.unwrap();
         port.publish();

@@ -30,7 +30,8 @@ pub(crate) struct Group {
 impl Group {
     /// Adds a case over a device of the machine.
     pub(crate) fn case(&mut self, what: &str, id: &str, run: impl Fn(&Machine, &Device) + Send + 'static) {
-        let device = self.options.devices.iter().find(|device| device.id == id).expect("a device of this id").clone();
+        let device =
+            self.options.devices.iter().find(|device| device.id == id).expect("a device of this id").clone();
         let name = format!("{}/{}/{}/{what}", self.options.board.name, self.way, device.rings.name());
         self.cases.push(Case { name, run: Box::new(move |machine| run(machine, &device)) });
     }

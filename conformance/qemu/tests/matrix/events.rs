@@ -68,7 +68,8 @@ pub(crate) fn needs_reset<W: Way>(machine: &Machine, device: &Device) {
 pub(crate) fn no_memory_there<W: Way>(machine: &Machine, device: &Device) {
     let mut live = up::<W>(machine, device, QueueSpec::new::<Cookie>(0, 8));
     let mut port = live.port::<Cookie>(0).unwrap();
-    let nowhere = |page: u64| RawBuffer { device: DeviceAddr::new(0x7fff_0000_0000 + (page << 12)), len: 4096 };
+    let nowhere =
+        |page: u64| RawBuffer { device: DeviceAddr::new(0x7fff_0000_0000 + (page << 12)), len: 4096 };
     // SAFETY: no memory is there at all.
     unsafe { port.add_raw(&[], &[nowhere(0), nowhere(1)], Cookie(1)) }.unwrap();
     port.publish();
@@ -124,7 +125,10 @@ enum Settled {
     NeedsReset,
 }
 
-fn settled<P: Lend, T: Transport>(live: &mut virtio::device::Device<T, BenchHal>, mut count: usize) -> Settled {
+fn settled<P: Lend, T: Transport>(
+    live: &mut virtio::device::Device<T, BenchHal>,
+    mut count: usize,
+) -> Settled {
     let end = Instant::now() + SOON;
     loop {
         count -= usize::from(live.port::<P>(0).unwrap().poll().unwrap().is_some());

@@ -1,8 +1,8 @@
 //! The GPU: what was drawn is what QEMU shows, pixel by pixel.
 
 use qemu_bench::{Device, Machine, Picture, Rings, Way};
-use virtio::gpu::{Format, Gpu, Rect, Rgb, ScanoutId};
 use virtio::Transport;
+use virtio::gpu::{Format, Gpu, Rect, Rgb, ScanoutId};
 
 const FIRST: ScanoutId = ScanoutId::new(0);
 /// Small, and no multiple of anything.
@@ -28,7 +28,7 @@ pub(crate) fn pictures<W: Way>(machine: &Machine, device: &Device) {
     assert_eq!(shown, [Rect::new(0, 0, PREFERRED.0, PREFERRED.1)]);
     let edid = gpu.edid(FIRST).unwrap();
     let mode = edid.preferred.unwrap();
-    assert_eq!((u32::from(mode.width), u32::from(mode.height)), PREFERRED);
+    assert_eq!((mode.width, mode.height), PREFERRED);
     assert_eq!(edid.name.unwrap().as_str(), "QEMU Monitor");
 
     for (seed, format) in Format::ALL.into_iter().enumerate() {
@@ -47,6 +47,12 @@ pub(crate) fn pictures<W: Way>(machine: &Machine, device: &Device) {
     draw(machine, device, &mut gpu, &mut screen, 10);
     let heap = gpu.close(screen).unwrap();
     assert_eq!(heap.len(), (SMALL.0 * SMALL.1 * 4) as usize);
+
+    // Brought up again on the same transport, with a screen on the display.
+    let _ = gpu.screen_on(FIRST, SMALL.0, SMALL.1, Format::B8G8R8X8).unwrap();
+    let mut gpu = gpu.recover().unwrap();
+    let mut screen = gpu.screen_on(FIRST, SMALL.0, SMALL.1, Format::B8G8R8A8).unwrap();
+    draw(machine, device, &mut gpu, &mut screen, 11);
 
     let transport = gpu.dismantle().unwrap();
     assert!(transport.status().is_empty());
@@ -75,7 +81,11 @@ fn draw<W: Transport, B: virtio::dma::Exclusive>(
     frame.flush().unwrap();
     let inside = |x, y| (13..44).contains(&x) && (17..28).contains(&y);
     let both =
-        Picture::new(width as usize, height as usize, |x, y| if inside(x, y) { red } else { colour(seed, x, y) });
+        Picture::new(
+            width as usize,
+            height as usize,
+            |x, y| if inside(x, y) { red } else { colour(seed, x, y) },
+        );
     let seen = machine.screenshot(&device.id).unwrap();
     assert_eq!(seen.difference(&both), None, "{format}, a part");
 }

@@ -83,6 +83,11 @@ pub(crate) fn keyboard<W: Way>(machine: &Machine, device: &Device) {
     for number in 0..20 {
         input.set_led(code::LED_CAPS_LOCK, number % 2 == 0).unwrap();
     }
+
+    // Brought up again on the same transport.
+    let mut input = input.recover().unwrap();
+    machine.run("send-key", &json!({ "keys": keys, "hold-time": 1 })).unwrap();
+    assert_eq!(events(&mut input, 4), stroke(code::KEY_ENTER));
     take_down(input);
 }
 
@@ -150,10 +155,9 @@ pub(crate) fn mouse<W: Way>(machine: &Machine, device: &Device) {
     send(machine, &[axis("x", 7), axis("y", -9)]);
     let moved = events(&mut input, 3);
     assert_eq!(moved.iter().map(|event| event.signed_value()).collect::<Vec<_>>(), [7, -9, 0]);
-    assert_eq!(moved.iter().map(|event| (event.kind, event.code)).collect::<Vec<_>>(), [
-        (EventType::REL, code::REL_X),
-        (EventType::REL, code::REL_Y),
-        (EventType::SYN, code::SYN_REPORT)
-    ]);
+    assert_eq!(
+        moved.iter().map(|event| (event.kind, event.code)).collect::<Vec<_>>(),
+        [(EventType::REL, code::REL_X), (EventType::REL, code::REL_Y), (EventType::SYN, code::SYN_REPORT)]
+    );
     take_down(input);
 }

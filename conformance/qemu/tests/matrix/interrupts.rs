@@ -17,6 +17,7 @@ type Bytes = Writable<Vec<u8>>;
 const MOMENT: Duration = Duration::from_millis(10);
 
 /// One with each request that asks for it, and what acknowledging costs.
+// shows: mmio.op.irq.1, mmio.op.irq.3
 pub(crate) fn asked_for<W: Way>(machine: &Machine, device: &Device) {
     let (qtest, signal) = (machine.qtest(), W::signal(machine, device, Cause::Queue));
     let mut live = up::<W>(machine, device, spec());

@@ -14,6 +14,9 @@ use crate::rng::{spec, take};
 
 type Bytes = Writable<Vec<u8>>;
 
+/// More vectors than any device here has.
+const MANY: u16 = 40;
+
 /// The word of the other cause stays empty.
 pub(crate) fn each_its_own(machine: &Machine, device: &Device) {
     let [queue, config] = [Cause::Queue, Cause::Config].map(|cause| PciMsix::signal(machine, device, cause));
@@ -47,13 +50,12 @@ pub(crate) fn each_its_own(machine: &Machine, device: &Device) {
 /// A transport with so many messages; how many of them the device has taken.
 fn with_messages(machine: &Machine, device: &Device, count: u16) -> (<PciModern as Way>::Transport, u16) {
     let hal = machine.hal();
-    let messages: Vec<_> = (0..count)
-        .map(|vector| {
-            hal.set_word(vector, 0);
-            MsixMessage { address: hal.word_address(vector), data: Signal::data(vector) }
-        })
-        .collect();
-    let AnyTransport::Pci(mut transport) = PciModern::open(machine, device) else { panic!("a PCI transport") };
+    (0..MANY).for_each(|vector| hal.set_word(vector, 0));
+    let message = |vector| MsixMessage { address: hal.word_address(vector), data: Signal::data(vector) };
+    let messages: Vec<_> = (0..count).map(message).collect();
+    let AnyTransport::Pci(mut transport) = PciModern::open(machine, device) else {
+        panic!("a PCI transport")
+    };
     let taken = transport
         .enable_msix_with(&messages, |address, len| {
             Ok(QtestRegs::new(machine.qtest().clone(), Space::Memory, address.get(), len))
@@ -67,7 +69,7 @@ pub(crate) fn few_and_many(machine: &Machine, device: &Device) {
     for (given, taken, vector, meaning) in [
         (1, 1, 0, InterruptStatus::QUEUE | InterruptStatus::CONFIG),
         (2, 2, 1, InterruptStatus::QUEUE),
-        (40, 2, 1, InterruptStatus::QUEUE),
+        (MANY, 2, 1, InterruptStatus::QUEUE),
     ] {
         let (transport, count) = with_messages(machine, device, given);
         assert_eq!(count, taken, "of {given}");
@@ -81,7 +83,7 @@ pub(crate) fn few_and_many(machine: &Machine, device: &Device) {
         assert!(signal.wait(SOON), "of {given}");
         assert_eq!(endpoint.ack(), meaning);
         take(&mut port);
-        for other in (0..40).filter(|&other| other != vector) {
+        for other in (0..MANY).filter(|&other| other != vector) {
             assert_eq!(machine.hal().word(other), 0, "vector {other} of {given}");
         }
         down(live);

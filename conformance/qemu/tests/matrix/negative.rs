@@ -4,7 +4,9 @@ use qemu_bench::{Device, Machine, QtestRegs, Space, Way};
 use virtio::device::{Init, Wanted};
 use virtio::dma::Writable;
 use virtio::queue::{QueueSpec, Request};
-use virtio::{BouncePool, DeviceId, Error, Features, Hal, Incompatible, Misuse, QueueIndex, Transport, Trust};
+use virtio::{
+    BouncePool, DeviceId, Error, Features, Hal, Incompatible, Misuse, QueueIndex, Transport, Trust,
+};
 
 use crate::case::{bring_up, down, is_legacy, try_up, wanted};
 use crate::rng::{looks_random, spec, take};
@@ -12,6 +14,7 @@ use crate::rng::{looks_random, spec, take};
 type Bytes = Writable<Vec<u8>>;
 
 /// A device behind an IOMMU keeps FEATURES_OK only for a driver that knows of it.
+// shows: reserved-features.3
 pub(crate) fn behind_an_iommu<W: Way>(machine: &Machine, device: &Device) {
     let without = Wanted { refused: Features::ACCESS_PLATFORM, ..wanted() };
     match try_up::<W>(machine, device, &without, spec()).unwrap_err() {
@@ -51,13 +54,15 @@ pub(crate) fn confidential<W: Way>(machine: &Machine, device: &Device) {
         assert_eq!(pool.free(), free, "the pool is whole again");
         down(live);
     } else {
-        let lacks = if W::LEGACY { Features::VERSION_1 } else { Features::empty() } | Features::ACCESS_PLATFORM;
+        let lacks =
+            if W::LEGACY { Features::VERSION_1 } else { Features::empty() } | Features::ACCESS_PLATFORM;
         let answer = bring_up(W::open(machine, device), pool, device, &wanted(), spec());
         assert_eq!(answer.unwrap_err(), Error::Incompatible(Incompatible::UnfitForConfidential(lacks)));
     }
 }
 
 /// A platform that translates has no use for a device that takes no notice.
+// shows: reserved-features.5
 pub(crate) fn past_the_iommu<W: Way>(machine: &Machine, device: &Device) {
     let transport = W::open(machine, device);
     let answer = bring_up(transport, machine.hal().translating(), device, &wanted(), spec());
@@ -142,6 +147,7 @@ pub(crate) fn declined<W: Way>(machine: &Machine, device: &Device) {
 }
 
 /// Slots without a device are no error, and no device.
+// shows: mmio.regs.10, mmio.regs.11
 pub(crate) fn empty_slots(machine: &Machine, device: &Device) {
     let slots = machine.options().board.slots.unwrap();
     let mut found = 0;

@@ -1,7 +1,8 @@
 //! Which cases there are.
 
 use qemu_bench::{
-    Board, Device, Kind, Machine, MmioV1, MmioV2, Options, PciLegacy, PciModern, PciMsix, PciWindow, Place, Rings, Way,
+    Board, Device, Kind, Machine, MmioV1, MmioV2, Options, PciLegacy, PciModern, PciMsix, PciWindow, Place,
+    Rings, Way,
 };
 
 use crate::case::Group;
@@ -21,7 +22,11 @@ impl Places {
         let number = self.next;
         self.next += 1;
         // Several functions a device, so that the walk meets those too; numbers from 1, for q35 has its own at the end.
-        if self.pci { Place::Function((1 + number / 4) as u8, (number % 4) as u8) } else { Place::Slot(number) }
+        if self.pci {
+            Place::Function((1 + number / 4) as u8, (number % 4) as u8)
+        } else {
+            Place::Slot(number)
+        }
     }
 }
 
@@ -40,6 +45,9 @@ struct Fill {
 /// Devices that come once.
 type More = &'static [(&'static str, Kind, &'static str)];
 
+/// A disk whose requests can be held up.
+const BREAKABLE: &str = "breakable";
+const DISK: (&str, Kind, &str) = (BREAKABLE, Kind::Blk, "");
 const TABLET: (&str, Kind, &str) = ("tablet", Kind::Tablet, "");
 const MOUSE: (&str, Kind, &str) = ("mouse", Kind::Mouse, "");
 
@@ -57,7 +65,8 @@ fn group<W: Way>(pci: bool, fill: &Fill) -> Group {
         }
     }
     for &(name, kind, properties) in fill.more {
-        devices.push(Device::new(kind, fill.rings[0], places.next()).with(name, properties));
+        let device = Device::new(kind, fill.rings[0], places.next()).with(name, properties);
+        devices.push(if name == BREAKABLE { device.breakable() } else { device });
     }
     let options = Options { board: fill.board, mmio_legacy: W::LEGACY, devices };
     Group { way: W::NAME, options, cases: Vec::new() }
@@ -66,7 +75,10 @@ fn group<W: Way>(pci: bool, fill: &Fill) -> Group {
 /// The devices that the matrix is made of: those that have the name of their kind and rings.
 fn plain(group: &Group) -> Vec<Device> {
     let devices = group.options.devices.iter();
-    devices.filter(|device| device.id == Device::new(device.kind, device.rings, device.place).id).cloned().collect()
+    devices
+        .filter(|device| device.id == Device::new(device.kind, device.rings, device.place).id)
+        .cloned()
+        .collect()
 }
 
 /// What holds on every transport.
@@ -75,16 +87,20 @@ fn common<W: Way>(group: &mut Group) {
     let of_kind = |kind: Kind| -> &'static [(&'static str, Check)] {
         match kind {
             Kind::Gpu => &[("gpu", gpu::pictures::<W>)],
-            Kind::Keyboard => &[("keyboard", input::keyboard::<W>), ("keyboard awaited", input::awaited::<W>)],
+            Kind::Keyboard => {
+                &[("keyboard", input::keyboard::<W>), ("keyboard awaited", input::awaited::<W>)]
+            }
             Kind::Rng => &[
                 ("rng", rng::polled::<W>),
                 ("rng blocking", rng::blocking::<W>),
                 ("rng awaited", rng::awaited::<W>),
                 ("interrupts", interrupts::asked_for::<W>),
             ],
-            Kind::Blk => {
-                &[("blk", blk::write_and_read::<W>), ("blk borrowed", blk::borrowed::<W>), ("blk raw", blk::raw::<W>)]
-            }
+            Kind::Blk => &[
+                ("blk", blk::write_and_read::<W>),
+                ("blk borrowed", blk::borrowed::<W>),
+                ("blk raw", blk::raw::<W>),
+            ],
             Kind::Tablet | Kind::Mouse => &[],
         }
     };
@@ -97,6 +113,9 @@ fn common<W: Way>(group: &mut Group) {
         match device.kind {
             Kind::Tablet => group.case("tablet", &device.id, input::tablet::<W>),
             Kind::Mouse => group.case("mouse", &device.id, input::mouse::<W>),
+            Kind::Blk if device.breakable => {
+                group.case("blk out of order", &device.id, blk::out_of_order::<W>)
+            }
             _ => {}
         }
     }
@@ -158,7 +177,7 @@ fn more(board: &Board, all: More) -> More {
 }
 
 fn mmio_v1(board: Board, rings: &'static [Rings]) -> Group {
-    let more = more(&board, &[TABLET, MOUSE]);
+    let more = more(&board, &[TABLET, MOUSE, DISK]);
     let mut group = group::<MmioV1>(false, &Fill { board, rings, kinds: &KINDS, properties: "", more });
     common::<MmioV1>(&mut group);
     group.case("empty slots", &first(&group, Kind::Rng), negative::empty_slots);
@@ -166,7 +185,7 @@ fn mmio_v1(board: Board, rings: &'static [Rings]) -> Group {
 }
 
 fn mmio_v2(board: Board, rings: &'static [Rings]) -> Group {
-    let more = more(&board, &[TABLET, MOUSE, ("iommu", Kind::Rng, ",iommu_platform=on")]);
+    let more = more(&board, &[TABLET, MOUSE, DISK, ("iommu", Kind::Rng, ",iommu_platform=on")]);
     let mut group = group::<MmioV2>(false, &Fill { board, rings, kinds: &KINDS, properties: "", more });
     common::<MmioV2>(&mut group);
     modern::<MmioV2>(&mut group);
@@ -182,15 +201,18 @@ fn pci<W: Way>(board: Board, rings: &'static [Rings]) -> Group {
     let more: More = &[
         TABLET,
         MOUSE,
+        (BREAKABLE, Kind::Blk, ",disable-legacy=on"),
         ("iommu", Kind::Rng, ",disable-legacy=on,iommu_platform=on"),
         ("no-msix", Kind::Rng, ",disable-legacy=on,vectors=0"),
     ];
-    let mut group = group::<W>(true, &Fill { board, rings, kinds: &KINDS, properties: ",disable-legacy=on", more });
+    let mut group =
+        group::<W>(true, &Fill { board, rings, kinds: &KINDS, properties: ",disable-legacy=on", more });
     common::<W>(&mut group);
     modern::<W>(&mut group);
     for rng in rngs(&group) {
         group.case("queue reset", &rng, queue_reset::in_mid_flight::<W>);
     }
+    group.case("queue reset under a read", BREAKABLE, queue_reset::while_at_work::<W>);
     group.case("all functions", &first(&group, Kind::Rng), negative::all_functions);
     group
 }
@@ -206,6 +228,7 @@ fn pci_msix(board: Board, rings: &'static [Rings]) -> Group {
 
 fn pci_legacy(board: Board, rings: &'static [Rings]) -> Group {
     let more: More = &[
+        DISK,
         ("legacy-alone", Kind::Rng, ",disable-modern=on,disable-legacy=off"),
         ("modern-alone", Kind::Rng, ",disable-legacy=on"),
     ];
@@ -217,7 +240,11 @@ fn pci_legacy(board: Board, rings: &'static [Rings]) -> Group {
     group.case("legacy alone", "legacy-alone", legacy::legacy_alone);
     group.case("modern alone", "modern-alone", legacy::modern_alone);
     for kind in [Kind::Rng, Kind::Blk] {
-        group.case(&format!("dictated size of {}", kind.name()), &first(&group, kind), legacy::dictated_sizes);
+        group.case(
+            &format!("dictated size of {}", kind.name()),
+            &first(&group, kind),
+            legacy::dictated_sizes,
+        );
     }
     group
 }

@@ -15,6 +15,8 @@ pub(crate) struct Outcome {
 /// What came of all.
 pub(crate) struct Report {
     outcomes: Vec<Outcome>,
+    /// How long each machine took to start.
+    starts: Vec<Duration>,
     took: Duration,
 }
 
@@ -38,14 +40,16 @@ impl Sum {
         let Self { ran, failed, seconds, longest } = self;
         let mean = 1000.0 * seconds / (*ran as f64);
         let longest = 1000.0 * longest;
-        println!("bench | {name:<14} | {boards:<23} | {ran:>5} | {failed:>6} | {mean:>8.1} | {longest:>8.1} |");
+        println!(
+            "bench | {name:<14} | {boards:<23} | {ran:>5} | {failed:>6} | {mean:>8.1} | {longest:>8.1} |"
+        );
     }
 }
 
 impl Report {
-    pub(crate) fn new(mut outcomes: Vec<Outcome>, took: Duration) -> Self {
+    pub(crate) fn new(mut outcomes: Vec<Outcome>, starts: Vec<Duration>, took: Duration) -> Self {
         outcomes.sort_by(|a, b| a.name.cmp(&b.name));
-        Self { outcomes, took }
+        Self { outcomes, starts, took }
     }
 
     /// Whether all went well, and anything ran at all.
@@ -81,9 +85,15 @@ impl Report {
         }
         all.line("all", "");
         let failed = self.failed();
-        println!("bench {} cases, none skipped, in {:.1} s", self.outcomes.len(), self.took.as_secs_f64());
+        let (machines, cases) = (self.starts.len(), self.outcomes.len());
+        let most = self.starts.iter().max().map_or(0.0, Duration::as_secs_f64) * 1000.0;
+        let mean = self.starts.iter().sum::<Duration>().as_secs_f64() * 1000.0 / machines.max(1) as f64;
+        println!("bench {machines} machines, started in {mean:.0} ms each, {most:.0} ms at the most");
+        println!("bench {cases} cases, none skipped, in {:.1} s", self.took.as_secs_f64());
         let word = if self.is_good() { "ok" } else { "FAILED" };
         let passed = self.outcomes.len() - failed;
-        println!("test result: {word}. {passed} passed; {failed} failed; 0 ignored; 0 measured; 0 filtered out");
+        println!(
+            "test result: {word}. {passed} passed; {failed} failed; 0 ignored; 0 measured; 0 filtered out"
+        );
     }
 }

@@ -86,9 +86,8 @@ pub(crate) fn awaited<W: Way>(machine: &Machine, device: &Device) {
     let mut interrupts = 0;
     let three = async {
         let mut nothing = [[0; 0]; 3];
-        let [a, b, c] = nothing.each_mut().map(|none| {
-            port.start(Request::new(Writable(vec![0; LEN])), none).unwrap()
-        });
+        let [a, b, c] =
+            nothing.each_mut().map(|none| port.start(Request::new(Writable(vec![0; LEN])), none).unwrap());
         let (c, a, b) = (c.await.unwrap(), a.await.unwrap(), b.await.unwrap());
         [a, b, c].map(|done| (done.written, done.payload.0))
     };

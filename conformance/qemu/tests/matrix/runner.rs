@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Mutex;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use qemu_bench::Machine;
 
@@ -26,6 +26,7 @@ pub(crate) fn run(groups: Vec<Group>, jobs: usize) -> Report {
     let begin = Instant::now();
     let waiting = Mutex::new(groups.into_iter().rev().collect::<Vec<_>>());
     let outcomes = Mutex::new(Vec::new());
+    let starts = Mutex::new(Vec::new());
     thread::scope(|scope| {
         for _ in 0..jobs {
             scope.spawn(|| {
@@ -33,51 +34,59 @@ pub(crate) fn run(groups: Vec<Group>, jobs: usize) -> Report {
                     // A statement of its own: the lock is let go before the group runs.
                     let next = waiting.lock().unwrap().pop();
                     let Some(group) = next else { break };
-                    let done = run_group(&group);
+                    let (done, start) = run_group(&group);
                     outcomes.lock().unwrap().extend(done);
+                    starts.lock().unwrap().extend(start);
                 }
             });
         }
     });
     let _ = panic::take_hook();
-    Report::new(outcomes.into_inner().unwrap(), begin.elapsed())
+    Report::new(outcomes.into_inner().unwrap(), starts.into_inner().unwrap(), begin.elapsed())
 }
 
-/// Starts the group's machine and runs its cases there. Without a machine all of them have failed.
-fn run_group(group: &Group) -> Vec<Outcome> {
+/// Starts the group's machine and runs its cases there; answers how long the start took, too. Without a machine all of them
+/// have failed.
+fn run_group(group: &Group) -> (Vec<Outcome>, Option<Duration>) {
     let board = group.options.board.name;
-    let outcome = |name: &str, seconds, failure| Outcome { board, way: group.way, name: name.to_owned(), seconds, failure };
+    let outcome = |name: &str, seconds, failure| Outcome {
+        board,
+        way: group.way,
+        name: name.to_owned(),
+        seconds,
+        failure,
+    };
     let begin = Instant::now();
     let machine = match Machine::start(group.options.clone()) {
         Ok(machine) => machine,
         Err(error) => {
             let failed = |case: &crate::case::Case| outcome(&case.name, 0.0, Some(error.to_string()));
-            return group.cases.iter().map(failed).collect();
+            return (group.cases.iter().map(failed).collect(), None);
         }
     };
-    // The start is part of the first case's time, so that the sum is what it takes.
-    let mut begin = begin;
+    let start = begin.elapsed();
     let mut outcomes = Vec::new();
     for case in &group.cases {
-        let before = (machine.hal().outstanding(), machine.log().len());
+        let begin = Instant::now();
+        let before = (machine.hal().outstanding(), machine.hal().leaks());
+        let printed = machine.log().len();
         let answer = panic::catch_unwind(AssertUnwindSafe(|| (case.run)(&machine)));
         let failure = match answer {
-            Ok(()) => leftovers(&machine, before.0),
+            Ok(()) => leftovers(&machine, before),
             Err(panic) => Some(format!("{} ({})", message(&*panic), PLACE.with_borrow(Clone::clone))),
         };
         let failure = failure.map(|failure| {
             let log = machine.log();
-            let said = log.get(before.1..).unwrap_or_default().trim_end();
+            let said = log.get(printed..).unwrap_or_default().trim_end();
             if said.is_empty() { failure } else { format!("{failure}; QEMU says: {said}") }
         });
         outcomes.push(outcome(&case.name, begin.elapsed().as_secs_f64(), failure));
-        begin = Instant::now();
     }
-    outcomes
+    (outcomes, Some(start))
 }
 
 /// What a case must not leave behind.
-fn leftovers(machine: &Machine, before: (usize, usize)) -> Option<String> {
+fn leftovers(machine: &Machine, (before, leaks): ((usize, usize), usize)) -> Option<String> {
     if let Some(failure) = machine.qtest().failure() {
         return Some(failure);
     }
@@ -90,7 +99,7 @@ fn leftovers(machine: &Machine, before: (usize, usize)) -> Option<String> {
     if !faults.is_empty() {
         return Some(faults.join("; "));
     }
-    (hal.leaks() > 0).then(|| format!("{} leaks", hal.leaks()))
+    (hal.leaks() > leaks).then(|| format!("{} leaks", hal.leaks() - leaks))
 }
 
 fn message(panic: &(dyn Any + Send)) -> String {

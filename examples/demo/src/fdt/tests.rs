@@ -188,3 +188,155 @@ fn damaged_trees_do_no_harm() {
     }
     assert!(accepted > 0);
 }
+
+const GIC: u32 = 0x8001;
+
+/// A GIC as QEMU describes it, version 2 with a frame for messages or version 3.
+fn gic(version: u32) -> DeviceTreeNode {
+    let (name, second) =
+        if version == 2 { ("arm,cortex-a15-gic", 0x0801_0000) } else { ("arm,gic-v3", 0x080a_0000) };
+    let mut gic = node(
+        "intc@8000000",
+        [
+            text("compatible", name),
+            cells("reg", &[0, 0x0800_0000, 0, 0x1_0000, 0, second, 0, 0x1_0000]),
+            cells("#address-cells", &[2]),
+            cells("#size-cells", &[2]),
+            cells("#interrupt-cells", &[3]),
+            cells("phandle", &[GIC]),
+            text("ranges", ""),
+        ],
+    );
+    if version == 2 {
+        gic.add_child(node(
+            "v2m@8020000",
+            [text("compatible", "arm,gic-v2m-frame"), cells("reg", &[0, 0x0802_0000, 0, 0x1000])],
+        ));
+    }
+    gic
+}
+
+fn with(mut node: DeviceTreeNode, property: DeviceTreeProperty) -> DeviceTreeNode {
+    node.add_property(property);
+    node
+}
+
+/// A bridge whose interrupt map has these cells.
+fn bridge(mask: &[u32], map: &[u32]) -> DeviceTreeNode {
+    node(
+        "pcie@10000000",
+        [
+            text("compatible", "pci-host-ecam-generic"),
+            cells("#address-cells", &[3]),
+            cells("#size-cells", &[2]),
+            cells("reg", &[0x40, 0x1000_0000, 0, 0x1000_0000]),
+            cells("interrupt-map-mask", mask),
+            cells("interrupt-map", map),
+        ],
+    )
+}
+
+#[test]
+fn numbers_are_those_of_the_gic() {
+    for version in [2, 3] {
+        let mut tree = tree();
+        // Behind what refers to it.
+        tree.root.add_child(with(slot(0x0a00_0000), cells("interrupts", &[0, 16, 1])));
+        tree.root.add_child(with(
+            with(slot(0x0a00_0200), cells("interrupts", &[0, 17, 1])),
+            cells("interrupt-parent", &[GIC + 1]),
+        ));
+        tree.root.add_child(node(
+            "pl011@9000000",
+            [text("compatible", "arm,pl011"), cells("interrupts", &[0, 1, 4])],
+        ));
+        let mut map = Vec::new();
+        for device in 0..4 {
+            for pin in 1..=4 {
+                let number = 3 + (device + pin - 1) % 4;
+                map.extend([device << 11, 0, 0, pin, GIC, 0, 0, 0, number, 4]);
+            }
+        }
+        tree.root.add_child(bridge(&[0x1800, 0, 0, 7], &map));
+        tree.root.add_child(gic(version));
+        let board = read(&tree).unwrap();
+        let machine = board.machine();
+        let of = |base| machine.mmio.iter().find(|slot| slot.base.get() == base).unwrap().interrupt;
+        assert_eq!(of(0x0a00_0000), Some(48));
+        assert_eq!(of(0x0a00_0200), None, "it is another controller's");
+        assert_eq!(board.serial_interrupt, Some(33));
+        let intx = machine.pci.unwrap().intx.unwrap();
+        assert_eq!([intx.line(0, 1), intx.line(1, 1), intx.line(6, 2)], [Some(35), Some(36), Some(38)]);
+        assert_eq!([intx.line(31, 4), intx.line(0, 0), intx.line(0, 5)], [Some(37), None, None]);
+        let distributor = 0x0800_0000;
+        let wanted = if version == 2 {
+            Controller::GicV2 { distributor, cpu: 0x0801_0000, messages: Some(0x0802_0000) }
+        } else {
+            Controller::GicV3 { distributor, redistributor: 0x080a_0000 }
+        };
+        assert_eq!(board.controller(), Some(wanted));
+    }
+}
+
+#[test]
+fn numbers_are_those_of_the_plic() {
+    let mut tree = tree();
+    let mut soc = node(
+        "soc",
+        [text("compatible", "simple-bus"), cells("#address-cells", &[2]), cells("#size-cells", &[2])],
+    );
+    let ours = |node| with(node, cells("interrupt-parent", &[9]));
+    soc.add_child(ours(with(slot(0x1000_1000), cells("interrupts", &[1]))));
+    soc.add_child(ours(node("serial", [text("compatible", "ns16550a"), cells("interrupts", &[10])])));
+    let map: Vec<u32> = (0..4)
+        .flat_map(|device| (1..=4).map(move |pin| (device, pin)))
+        .flat_map(|(device, pin)| [device << 11, 0, 0, pin, 9, 32 + (device + pin - 1) % 4])
+        .collect();
+    soc.add_child(bridge(&[0x1800, 0, 0, 7], &map));
+    soc.add_child(node(
+        "plic@c000000",
+        [
+            text("compatible", "sifive,plic-1.0.0"),
+            cells("reg", &[0, 0x0c00_0000, 0, 0x60_0000]),
+            cells("#interrupt-cells", &[1]),
+            cells("#address-cells", &[0]),
+            cells("interrupts-extended", &[4, 11, 4, 9]),
+            cells("phandle", &[9]),
+        ],
+    ));
+    tree.root.add_child(soc);
+    let board = read(&tree).unwrap();
+    assert_eq!(board.machine().mmio[0].interrupt, Some(1));
+    assert_eq!(board.serial_interrupt, Some(10));
+    assert_eq!(board.controller(), Some(Controller::Plic { base: 0x0c00_0000, context: 1 }));
+    let intx = board.machine().pci.unwrap().intx.unwrap();
+    assert_eq!([intx.line(1, 1), intx.line(3, 2)], [Some(33), Some(32)]);
+}
+
+#[test]
+fn a_map_that_is_not_understood_is_none() {
+    let entry = [0, 0, 0, 1, GIC, 0, 0, 0, 3, 4];
+    let read = |mask: &[u32], map: &[u32]| {
+        let mut tree = tree();
+        tree.root.add_child(bridge(mask, map));
+        tree.root.add_child(gic(2));
+        read(&tree).unwrap().machine().pci.unwrap().intx
+    };
+    // One entry for all.
+    assert_eq!(read(&[0, 0, 0, 0], &entry), Some(Intx([[35; 4]; 4])));
+    assert_eq!(read(&[0x1800, 0, 0, 7], &entry), None, "pins without an entry");
+    assert_eq!(read(&[0xf800, 0, 0, 7], &entry), None, "devices are told apart by more than two bits");
+    assert_eq!(read(&[0, 0, 0, 0], &entry[..8]), None, "an entry that is cut off");
+    assert_eq!(read(&[0, 0], &entry), None);
+    let mut others = entry;
+    others[4] = 7;
+    assert_eq!(read(&[0, 0, 0, 0], &others), None, "another controller");
+}
+
+#[test]
+fn the_command_line_is_read() {
+    let mut tree = tree();
+    assert_eq!(read(&tree).unwrap().options, Options::default());
+    tree.root.add_child(node("chosen", [text("bootargs", "console=ttyAMA0 polled")]));
+    assert_eq!(read(&tree).unwrap().options, Options { polled: true, pool: false });
+}

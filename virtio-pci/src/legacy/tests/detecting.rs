@@ -12,6 +12,7 @@ fn interfaces(machine: &Machine, address: crate::FunctionAddress) -> Option<Inte
     found
 }
 
+// shows: pci.op.init.layout-detection.legacy.1, pci.op.init.layout-detection.legacy.2
 #[test]
 fn virtio_capabilities_tell_a_transitional_device_from_a_legacy_one() {
     let machine = Machine::new();

@@ -21,6 +21,7 @@ fn refused(machine: &Machine, function: FunctionAddress, windows: Option<&Window
     answer.unwrap_err()
 }
 
+// shows: pci.layout.legacy.1
 #[test]
 fn the_ports_are_those_of_bar_0_and_io_decoding_is_on() {
     let machine = Machine::new();
@@ -69,6 +70,7 @@ fn a_window_says_where_the_cpu_finds_the_ports() {
     assert_eq!(refused(&machine, rng, Some(&Windows::default())), outside);
 }
 
+// shows: pci.layout.legacy.1
 #[test]
 fn each_unusable_bar_is_named() {
     let machine = Machine::new();

@@ -65,6 +65,7 @@ fn a_kick_is_one_16_bit_write_behind_a_barrier() {
     });
 }
 
+// shows: split.legacy-virtqueue-layout.1
 #[test]
 fn the_size_is_the_device_s() {
     for size in [0, 1, 256, 32768, 65535] {

@@ -61,6 +61,7 @@ fn the_isr_is_read_once_and_its_known_bits_are_kept() {
     });
 }
 
+// shows: pci.layout.legacy.3
 #[test]
 fn configuration_begins_behind_the_header() {
     let ports = ports();
