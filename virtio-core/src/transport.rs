@@ -3,7 +3,11 @@
 //! The trait is object-safe and knows neither queues nor devices. Everything it is told is a number; everything that
 //! owns memory or decides anything lives in [`device`](crate::device).
 
+mod legacy;
+
 use core::fmt;
+
+pub use legacy::LEGACY_PAGE;
 
 use crate::abi::status::Status;
 use crate::{DeviceAddr, DeviceId, Error, Features, PhysAddr, QueueIndex};

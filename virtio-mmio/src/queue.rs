@@ -2,8 +2,8 @@
 //! back.
 
 use virtio_core::regs::Registers;
-use virtio_core::transport::{QueueReset, Rings};
-use virtio_core::{DeviceAddr, Error, HalError, Incompatible, Misuse, QueueIndex};
+use virtio_core::transport::{LEGACY_PAGE, QueueReset, Rings};
+use virtio_core::{Error, Incompatible, QueueIndex};
 
 use crate::regs::{
     GUEST_PAGE_SIZE, QUEUE_ALIGN, QUEUE_DESC_HIGH, QUEUE_DESC_LOW, QUEUE_DEVICE_HIGH, QUEUE_DEVICE_LOW,
@@ -15,7 +15,7 @@ use crate::regs::{
 /// ([`Incompatible::RingTooHigh`]); a larger `GuestPageSize` would lift that for machines that nobody has built with a
 /// legacy device.
 const PAGE: u32 = 4096;
-const PAGE_SHIFT: u32 = PAGE.trailing_zeros();
+const _: () = assert!(LEGACY_PAGE == 4096);
 
 /// Version 2: three addresses, then `QueueReady` (VIRTIO 1.4 §4.2.3.2).
 ///
@@ -75,7 +75,7 @@ pub(crate) fn enable_legacy<R: Registers>(
     rings: &Rings,
     page_size_known: &mut bool,
 ) -> Result<(), Error> {
-    let page_number = legacy_page_number(queue, rings)?;
+    let page_number = rings.legacy_page_number(queue)?;
     if !*page_size_known {
         GUEST_PAGE_SIZE.write(regs, PAGE);
         *page_size_known = true;
@@ -89,31 +89,4 @@ pub(crate) fn enable_legacy<R: Registers>(
     regs.memory_before_register();
     QUEUE_PFN.write(regs, page_number);
     Ok(())
-}
-
-/// What goes into `QueuePFN`, if the rings are laid out as version 1 computes them for itself (VIRTIO 1.4 §2.7.2).
-fn legacy_page_number(queue: QueueIndex, rings: &Rings) -> Result<u32, Error> {
-    // Page number 0 means "no queue".
-    if !rings.descriptor.is_aligned_to(PAGE_BYTES) || rings.descriptor.get() == 0 {
-        return Err(HalError::BrokenContract.into());
-    }
-    if legacy_layout(rings) != Some((rings.driver, rings.device)) {
-        return Err(Misuse::BadQueueDeclaration.into());
-    }
-    u32::try_from(rings.descriptor.get().wrapping_shr(PAGE_SHIFT))
-        .map_err(|_| Incompatible::RingTooHigh(queue).into())
-}
-
-const PAGE_BYTES: usize = 4096;
-const _: () = assert!(1_usize << PAGE_SHIFT == PAGE_BYTES);
-
-/// Where a legacy device looks for the available and the used ring of a queue whose descriptors are at
-/// `rings.descriptor`.
-fn legacy_layout(rings: &Rings) -> Option<(DeviceAddr, DeviceAddr)> {
-    let size = usize::from(rings.size);
-    let driver = rings.descriptor.checked_add(size.checked_mul(16)?)?;
-    // flags, idx, the ring and used_event, 2 bytes each; then up to the next page.
-    let end = size.checked_mul(18)?.checked_add(6)?;
-    let device = rings.descriptor.checked_add(end.checked_next_multiple_of(PAGE_BYTES)?)?;
-    Some((driver, device))
 }

@@ -35,12 +35,7 @@ pub struct Wanted<'a> {
 
 impl Wanted<'_> {
     /// The set to accept out of `offered`.
-    pub(super) fn choose<H: Hal>(
-        &self,
-        offered: Features,
-        legacy: bool,
-        hal: &H,
-    ) -> Result<Features, Error> {
+    pub(super) fn choose<H: Hal>(&self, offered: Features, legacy: bool, hal: &H) -> Result<Features, Error> {
         let implemented = if legacy { IMPLEMENTED_LEGACY } else { IMPLEMENTED };
         let own = (self.optional | self.required) & DEVICE_TYPE;
         let mut accepted = (offered & (implemented | own)) - self.refused;

@@ -1,5 +1,6 @@
 //! A modern device: a BAR whose registers are recorded, mapped piece by piece.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use virtio_core::regs::{Registers, Reopen};
@@ -19,6 +20,8 @@ pub(super) const MSIX_BAR: u64 = 0x4100_0000;
 /// ... and where that is in the trace: behind BAR 4.
 pub(super) const TABLE: usize = BAR_LEN;
 const BAR_LEN: usize = 0x4000;
+pub(super) const STATUS: usize = 0x14;
+pub(super) const ENABLE: usize = 0x1c;
 /// Where the vectors are mapped.
 pub(super) const CONFIG_VECTOR: usize = 0x10;
 pub(super) const QUEUE_VECTOR: usize = 0x1a;
@@ -34,7 +37,10 @@ pub(super) struct Device {
     pub(super) takes: Shared<fn(usize, u16, u16) -> bool>,
     /// What becomes of a value that is written into its MSI-X table, by offset in the entry.
     pub(super) table_keeps: Shared<fn(usize, u32) -> u32>,
+    /// Whether the device takes the queues it is given.
+    pub(super) takes_queues: Shared<bool>,
     selected: Shared<u16>,
+    enabled: Shared<BTreeSet<u16>>,
 }
 
 impl Device {
@@ -49,8 +55,16 @@ impl Device {
             maps: Shared::default(),
             takes: Shared::new(|_, _, _| true),
             table_keeps: Shared::new(|_, value| value),
+            takes_queues: Shared::new(true),
             selected: Shared::new(0),
+            enabled: Shared::default(),
         }
+    }
+
+    /// The device lets go of a queue, as after a reset of it.
+    pub(super) fn lets_go(&self, queue: u16) {
+        self.enabled.borrow_mut().remove(&queue);
+        self.bench.put(ENABLE, &[0, 0]);
     }
 
     /// What was done to the registers since the last call.
@@ -140,7 +154,12 @@ impl Registers for View<'_> {
         self.device.bench.read32(self.at(offset, 4))
     }
     fn write8(&self, offset: usize, value: u8) {
-        self.device.bench.write8(self.at(offset, 1), value);
+        let at = self.at(offset, 1);
+        self.device.bench.write8(at, value);
+        if at == STATUS && value == 0 {
+            self.device.enabled.take();
+            self.device.bench.put(ENABLE, &[0, 0]);
+        }
     }
     fn write16(&self, offset: usize, value: u16) {
         let at = self.at(offset, 2);
@@ -149,6 +168,14 @@ impl Registers for View<'_> {
             let notify_off = self.device.notify_offs[usize::from(value)];
             self.device.bench.put(0x1e, &notify_off.to_le_bytes());
             self.device.selected.set(value);
+            if !self.device.enabled.borrow().is_empty() {
+                let enabled = self.device.enabled.borrow().contains(&value);
+                self.device.bench.put(ENABLE, &[u8::from(enabled), 0]);
+            }
+        }
+        if at == ENABLE && *self.device.takes_queues.borrow() {
+            self.device.enabled.borrow_mut().insert(*self.device.selected.borrow());
+            self.device.bench.put(ENABLE, &[1, 0]);
         }
         if at == CONFIG_VECTOR || at == QUEUE_VECTOR {
             let takes = *self.device.takes.borrow();

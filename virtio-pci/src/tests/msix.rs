@@ -113,19 +113,21 @@ fn vectors_are_mapped_and_read_back_before_the_queue_is_enabled() {
         for (queue, vector) in [(0, 1), (1, 2), (2, 1)] {
             transport.enable_queue(QueueIndex::new(queue), &RINGS).unwrap();
             let config = [Write(CONFIG_VECTOR, 2, 0), Read(CONFIG_VECTOR, 2)];
-            let own = [Write(QUEUE_VECTOR, 2, vector), Read(QUEUE_VECTOR, 2), Write(0x1c, 2, 1)];
+            let own =
+                [Write(QUEUE_VECTOR, 2, vector), Read(QUEUE_VECTOR, 2), Write(0x1c, 2, 1), Read(0x1c, 2)];
             let mut expected = alloc::vec![Read(0x1c, 2)];
             // Once after each reset, which makes the device forget.
             expected.extend(if queue == 0 { &config[..] } else { &[] });
             expected.extend(own);
             let trace = device.take();
             assert_eq!(vector_accesses(&trace), expected);
-            assert_eq!(trace[trace.len() - 2..], [Publish, Write(0x1c, 2, 1)]);
+            assert_eq!(trace[trace.len() - 3..], [Publish, Write(0x1c, 2, 1), Read(0x1c, 2)]);
         }
         transport.set_status(Status::DRIVER_OK);
         assert_eq!(device.take(), [Write(0x14, 1, 4)]);
     }
     // A queue that was reset by itself has forgotten its vector, the device has not.
+    device.lets_go(QUEUE.get());
     transport.enable_queue(QUEUE, &RINGS).unwrap();
     assert_eq!(vector_accesses(&device.take())[1..3], [Write(QUEUE_VECTOR, 2, 2), Read(QUEUE_VECTOR, 2)]);
     // On the bus, and the line as it was found.
@@ -163,6 +165,7 @@ fn each_vector_has_its_endpoint_and_none_touches_a_register() {
         (3, &[2, 1, 1], &[&[], &[0, 2], &[1, 3]]),
     ] {
         let mut transport = enabled(&machine, &device, 3, count);
+        transport.set_status(Status::empty());
         for queue in 0..4 {
             transport.enable_queue(QueueIndex::new(queue), &RINGS).unwrap();
         }

@@ -27,6 +27,7 @@ fn a_queue_whose_vector_is_refused_shares_the_first() {
     assert_eq!(answers.each_ref().map(|(meaning, _)| meaning.bits()), [3, 1, 1]);
     assert_eq!(answers.map(|(_, served)| served), [&[1][..], &[0, 2], &[3]]);
     // Asked again after a reset, and not before: the queue by itself stays where it is.
+    device.lets_go(QUEUE.get());
     transport.enable_queue(QUEUE, &RINGS).unwrap();
     assert!(!device.take().contains(&Write(QUEUE_VECTOR, 2, 2)));
     device.takes.set(|_, _, _| true);
@@ -49,7 +50,9 @@ fn nothing_changes_under_the_endpoints_of_a_live_device() {
     let refused = Err(Error::Incompatible(Incompatible::InterruptRefused));
     // A queue that comes back gets what it had: a vector of its own, or the first.
     for queue in [0, 2] {
+        device.lets_go(queue);
         transport.enable_queue(QueueIndex::new(queue), &RINGS).unwrap();
+        device.lets_go(queue);
     }
     device.takes.set(|_, _, _| false);
     device.take();
@@ -139,6 +142,7 @@ fn without_a_line_to_go_back_to_it_is_an_error() {
 
     device.takes.set(|_, _, _| false);
     let mut transport = open();
+    transport.set_status(Status::empty());
     device.take();
     let refused = Err(Error::Incompatible(Incompatible::InterruptRefused));
     assert_eq!(transport.enable_queue(QUEUE, &RINGS), refused);

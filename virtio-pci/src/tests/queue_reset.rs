@@ -85,6 +85,7 @@ fn a_queue_goes_and_comes_back() {
         // Somebody selects another queue while the device is at it.
         transport.queue_max_size(QueueIndex::new(0));
         answer(&device, 0, 0);
+        device.lets_go(QUEUE.get());
         device.take();
         assert_eq!(transport.queue_reset(QUEUE), QueueReset::Done);
         assert_eq!(device.take()[1], Write(0x16, 2, 1));
@@ -92,6 +93,7 @@ fn a_queue_goes_and_comes_back() {
         // All of it is said again, the interrupt vector too: a reset queue has forgotten it. The size may be another.
         assert_eq!(transport.enable_queue(QUEUE, &RINGS), bell);
         assert_eq!(device.take(), first);
+        device.lets_go(QUEUE.get());
         assert_eq!(transport.enable_queue(QUEUE, &Rings { size: 4, ..RINGS }), bell);
         assert!(device.take().contains(&Write(0x18, 2, 4)));
         // The function stays on the bus all the time.

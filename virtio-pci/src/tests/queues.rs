@@ -60,6 +60,7 @@ fn a_queue_in_order_and_enabled_last() {
                 w(0x34, 3),
                 Publish,
                 Write(0x1c, 2, 1),
+                Read(0x1c, 2),
             ]
         );
         // The first queue lets the device onto the bus, the next finds it there.
@@ -295,4 +296,15 @@ fn cutting_off_clears_bus_mastering_and_says_whether_it_is_so() {
         let touched = device.take().iter().any(|access| matches!(access, Access::Write(0x14, ..)));
         assert!(!touched, "the status is the driver's business");
     });
+}
+
+/// What a device says of a queue that it has taken is half of the proof that it has given it back.
+#[test]
+fn a_queue_that_the_device_does_not_take_is_named() {
+    let (machine, device) = (Machine::new(), Device::new(&[0, 5]));
+    device.takes_queues.set(false);
+    let mut transport = device.open(&machine, machine.add_gpu(0, 1), None).unwrap();
+    let refused = Err(Error::Incompatible(Incompatible::QueueRefused(QUEUE)));
+    assert_eq!(transport.enable_queue(QUEUE, &RINGS), refused);
+    assert_eq!(device.take().last(), Some(&Read(0x1c, 2)));
 }

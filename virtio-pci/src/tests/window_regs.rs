@@ -130,6 +130,7 @@ fn a_device_without_addresses_comes_up() {
             w(0x30, 0x2345_8004),
             w(0x34, 3),
             Write(0x1c, 2, 1),
+            Read(0x1c, 2),
         ]
     );
     assert_eq!(machine.get(gpu, 4) & 7, 4);

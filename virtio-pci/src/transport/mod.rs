@@ -162,6 +162,11 @@ impl<R: Registers, A: ConfigAccess> Transport for PciTransport<R, A> {
         // The device may look at the rings from now on: what they hold must be there first.
         common.memory_before_register();
         QUEUE_ENABLE.write(common, 1);
+        // That it says it has the queue is one half of what proves, later, that it has given it back. One that does not may
+        // use the rings all the same: the caller's guard resets it.
+        if QUEUE_ENABLE.read(common) != 1 {
+            return Err(Incompatible::QueueRefused(queue).into());
+        }
         Ok(Doorbell { offset, value: u32::from(value), width })
     }
 

@@ -42,7 +42,9 @@ impl Part {
             ["packages"] => Ok(Self::Packages),
             ["guests"] => Ok(Self::Guests),
             ["defmt"] => Ok(Self::Defmt),
-            _ => fail!("test takes host, bench, packages, guests, defmt or nothing, not {:?}", words.join(" ")),
+            _ => {
+                fail!("test takes host, bench, packages, guests, defmt or nothing, not {:?}", words.join(" "))
+            }
         }
     }
 }
