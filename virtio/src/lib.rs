@@ -69,6 +69,47 @@
 //! What the keys mean, and the rest of a small system, is in the example kernels. To test drivers on your host there is
 //! the crate `virtio-testkit`.
 //!
+//! # Interrupts
+//!
+//! Everything works polled. To be woken instead, take the device's interrupt out of the driver, as a value that its handler
+//! may use while somebody else drives the device:
+//!
+//! ```
+//! # #[cfg(feature = "input")] mod example {
+//! use core::sync::atomic::{AtomicU32, Ordering};
+//! use virtio::input::{Input, InputError};
+//! use virtio::{Endpoint, Error, Hal, Interrupts, transport::InterruptStatus};
+//!
+//! static HAPPENED: AtomicU32 = AtomicU32::new(0);
+//!
+//! /// In the interrupt handler: no lock, and one register read at most. With MSI-X, none.
+//! fn handler(endpoint: &impl Endpoint) {
+//!     HAPPENED.fetch_or(endpoint.ack().bits(), Ordering::Release);
+//! }
+//!
+//! /// In the driver, once `keyboard.device().endpoint(0)?` is where the handler finds it.
+//! fn woken<T: Interrupts, H: Hal + Clone>(keyboard: &mut Input<T, H>) -> Result<(), InputError> {
+//!     let status = InterruptStatus::from_bits_truncate(HAPPENED.swap(0, Ordering::Acquire));
+//!     if let Some(event) = keyboard.attend(status)? {
+//!         // virtio::device::DeviceEvent: the configuration has changed, or the device needs `keyboard.recover()`.
+//! #       let _ = event;
+//!     }
+//!     while let Some(key) = keyboard.next_event()? {
+//!         // key.code, key.value …
+//! #       let _ = key;
+//!     }
+//!     Ok(()) // and sleep, if keyboard.enable_interrupts()? says that nothing waits
+//! }
+//! # fn endpoint<T: Interrupts, H: Hal + Clone>(keyboard: &Input<T, H>) -> Result<T::Endpoint, Error> {
+//! #     keyboard.device().endpoint(0)
+//! # }
+//! # }
+//! ```
+//!
+//! A PCI device signals by its line, or by MSI-X once it was given messages ([`pci::PciTransport::enable_msix`]): then there is an
+//! endpoint for each vector. Futures without a heap are in [`queue::AsyncPort`], which an interrupt handler wakes by a
+//! [`queue::Bell`]. The example kernels show all of it on five interrupt controllers.
+//!
 //! # Features
 //!
 //! | feature | default | what |

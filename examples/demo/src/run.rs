@@ -1,15 +1,15 @@
 //! The demo, from finding the devices to power off.
 
-use crate::banner::{self, Banner, Location};
+use crate::banner::{self, Banner};
 use crate::console::Console;
 use crate::converse::{self, Screen, Surroundings};
-use crate::discover::{self, Config, LegacyDevice};
+use crate::discover::{self, Config};
 use crate::edid::Monitor;
 use crate::entropy::Entropy;
 use crate::interrupts::Source;
 use crate::inventory::Inventory;
 use crate::keyboard::Keyboard;
-use crate::machine::{Machine, PciHost};
+use crate::machine::Machine;
 use crate::platform::Platform;
 use crate::random::Random;
 use crate::rest::Rest;
@@ -19,7 +19,6 @@ use crate::wiring::Wires;
 use core::cell::Cell;
 use core::fmt::{self, Write};
 use virtio::gpu::GpuError;
-use virtio::pci::{FunctionAddress, PciError};
 use virtio::{BouncePool, DeviceId, Hal, HalError};
 
 /// Runs the demo and ends the machine: with success after the command `off`, otherwise with a line that says why.
@@ -157,8 +156,8 @@ fn session<P: Platform, H: Hal + Clone + 'static>(
             }
             (DeviceId::ENTROPY, None) if entropy.is_none() => {
                 let (Some(host), Some(config)) = (&machine.pci, &config) else { continue };
-                match legacy_random(platform, host, config, found.location, hal.clone()) {
-                    Ok(random) => entropy = Some((index, Entropy::Legacy(random))),
+                match Entropy::legacy(platform, host, config, found.location, hal.clone()) {
+                    Ok(random) => entropy = Some((index, random)),
                     Err(error) => {
                         let _ = writeln!(log, "rng: {error}");
                     }
@@ -190,40 +189,6 @@ fn session<P: Platform, H: Hal + Clone + 'static>(
     greet::<P, H>(&mut console, &inventory, index, keyboard.is_some())?;
     let around = Surroundings { platform, inventory: &inventory, polled, rest: &rest, entropy };
     Ok(converse::shell(console, around, keyboard)?)
-}
-
-/// Drives an entropy device that has the legacy interface of PCI only.
-fn legacy_random<'c, P: Platform, H: Hal + Clone>(
-    platform: &P,
-    host: &PciHost,
-    config: &'c Config<P::Hal, P::Ports>,
-    location: Location,
-    hal: H,
-) -> Result<Random<LegacyDevice<'c, P>, H>, NoRandom> {
-    let Location::Function { bus, device, function } = location else { return Err(NoRandom::Place) };
-    let function = FunctionAddress::new(bus, device, function).ok_or(NoRandom::Place)?;
-    let transport = discover::legacy(platform, host, config, function).map_err(NoRandom::Pci)?;
-    Random::new(transport, hal).map_err(NoRandom::Device)
-}
-
-/// Why an entropy device is not driven.
-enum NoRandom {
-    /// It is no PCI function.
-    Place,
-    /// It cannot be reached.
-    Pci(PciError),
-    /// It does not come up.
-    Device(virtio::Error),
-}
-
-impl fmt::Display for NoRandom {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Place => f.write_str("it cannot be used where it is"),
-            Self::Pci(error) => error.fmt(f),
-            Self::Device(error) => error.fmt(f),
-        }
-    }
 }
 
 /// The boot screen, READY, and the first prompt: each is on the screen before it is on the serial line.

@@ -80,11 +80,11 @@ fn on_a_platform_with_barriers_of_its_own() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "as long as all the others; what Miri sees of pools is in `pool`")]
 fn through_a_pool() {
     for fixed in [SPLIT, PACKED] {
         let all = combinations(fixed);
-        let some = if cfg!(miri) { all } else { vec![all[0], all[7], all[15]] };
-        for features in some {
+        for features in [all[0], all[7], all[15]] {
             for &size in SMALL {
                 everything::<Pooled>(Config::new(features, size));
             }

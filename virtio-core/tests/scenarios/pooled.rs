@@ -7,7 +7,7 @@ use crate::kit::Kit;
 use crate::rig::{Config, Held, Rig, Trouble, Untruth};
 
 /// What the largest scenario has in flight, a slot for each of its segments.
-const BYTES: usize = if cfg!(miri) { 1 << 16 } else { 1 << 20 };
+const BYTES: usize = 1 << 20;
 
 pub(crate) struct Pooled {
     /// Dropped first: the kit looks whether anything is left.
