@@ -43,6 +43,12 @@ pub trait Interrupts: Transport {
         1
     }
 
+    /// Whether it signals by messages (MSI-X) rather than by a line: a kernel that has offered messages learns from this, once
+    /// the device is live, whether the device took them.
+    fn signals_by_message(&self) -> bool {
+        false
+    }
+
     /// The endpoint of a vector.
     ///
     /// # Errors

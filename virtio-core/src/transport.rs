@@ -288,6 +288,9 @@ impl<T: crate::Interrupts> crate::Interrupts for &mut T {
     fn vectors(&self) -> u16 {
         (**self).vectors()
     }
+    fn signals_by_message(&self) -> bool {
+        (**self).signals_by_message()
+    }
     fn endpoint(&self, vector: u16) -> Result<Self::Endpoint, Error> {
         (**self).endpoint(vector)
     }

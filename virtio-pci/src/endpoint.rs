@@ -49,6 +49,10 @@ impl<R: Shareable, A: ConfigAccess> Interrupts for PciTransport<R, A> {
         signals.vectors().map_or(u16::from(signals.has_line()), |vectors| vectors.count())
     }
 
+    fn signals_by_message(&self) -> bool {
+        self.signals().vectors().is_some()
+    }
+
     fn endpoint(&self, vector: u16) -> Result<Self::Endpoint, Error> {
         if vector >= self.vectors() {
             return Err(Misuse::NoSuchVector.into());

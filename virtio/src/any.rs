@@ -156,6 +156,9 @@ impl<R: Shareable, A: ConfigAccess> Interrupts for AnyTransport<R, A> {
     fn vectors(&self) -> u16 {
         each!(self, transport => transport.vectors())
     }
+    fn signals_by_message(&self) -> bool {
+        each!(self, transport => transport.signals_by_message())
+    }
     fn endpoint(&self, vector: u16) -> Result<Self::Endpoint, Error> {
         Ok(match self {
             Self::Mmio(transport) => AnyEndpoint::Mmio(transport.endpoint(vector)?),

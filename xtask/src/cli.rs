@@ -13,7 +13,7 @@ use crate::keys;
 /// What `cargo xtask help` prints.
 pub const HELP: &str = "\
 cargo xtask run [OPTIONS] [-- QEMU ARGS]   boot an example kernel in QEMU (the same as ./run.sh)
-    --arch aarch64|riscv64|x86_64          which kernel                          [aarch64]
+    --arch aarch64|riscv64|x86_64          which kernel      [aarch64; with pci-legacy: x86_64]
     --transport mmio-legacy|mmio|pci|pci-legacy
                                            which kind of device  [mmio-legacy; x86_64: pci]
     --headless                             no window, no shell: picture, then power off
@@ -162,7 +162,9 @@ impl RunOptions {
             options.list = Some(Pair::all().filter(chosen).collect());
             return Ok(options);
         }
-        let arch = arch.unwrap_or(options.pair.arch);
+        // Legacy PCI is reached by ports, and those are at home on x86.
+        let usual = if transport == Some(Transport::PciLegacy) { Arch::X86_64 } else { options.pair.arch };
+        let arch = arch.unwrap_or(usual);
         options.pair = Pair { arch, transport: transport.unwrap_or(arch.default_transport()) };
         let name = options.pair;
         if options.packed && !name.transport.is_modern() {
@@ -221,6 +223,7 @@ mod tests {
     fn the_default_transport_follows_the_architecture_wherever_it_stands() {
         assert_eq!(parse("--arch x86_64").unwrap().pair.to_string(), "x86_64/pci");
         assert_eq!(parse("--transport mmio --arch x86_64").unwrap().pair.to_string(), "x86_64/mmio");
+        assert_eq!(parse("--transport pci-legacy").unwrap().pair.to_string(), "x86_64/pci-legacy");
         assert_eq!(parse("--arch=riscv64").unwrap().pair.to_string(), "riscv64/mmio-legacy");
     }
 

@@ -43,6 +43,14 @@ impl<T: Interrupts, H: Hal + Clone> Device<T, H> {
     pub fn vectors(&self) -> Result<u16, Error> {
         Ok(self.guard.transport()?.vectors())
     }
+
+    /// Whether the device signals by messages rather than by a line.
+    ///
+    /// # Errors
+    /// [`Error::Down`].
+    pub fn signals_by_message(&self) -> Result<bool, Error> {
+        Ok(self.guard.transport()?.signals_by_message())
+    }
 }
 
 impl<T: Transport, H: Hal + Clone> Device<T, H> {

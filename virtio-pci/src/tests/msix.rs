@@ -261,3 +261,19 @@ pub(super) fn endpoint(transport: &Opened<'_>, vector: u16) -> (InterruptStatus,
     let served = (0..4).filter(|&queue| endpoint.serves(QueueIndex::new(queue))).collect();
     (endpoint.ack(), served)
 }
+
+#[test]
+fn a_kernel_can_tell_messages_from_the_line() {
+    let (machine, device) = (Machine::new(), Device::new(&[0, 1]));
+    for count in [1, 3] {
+        let mut transport = enabled(&machine, &device, 3, count);
+        assert!(transport.signals_by_message());
+        device.takes.set(|_, _, _| false);
+        transport.set_status(Status::empty());
+        transport.enable_queue(QUEUE, &RINGS).unwrap();
+        assert_eq!((transport.vectors(), transport.signals_by_message()), (1, false));
+        device.takes.set(|_, _, _| true);
+        drop(transport);
+        machine.clear();
+    }
+}

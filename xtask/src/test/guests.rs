@@ -42,6 +42,9 @@ pub fn run(report: &mut Report) {
         if arch == Arch::Aarch64 {
             interrupts::gicv3(report, built.as_ref());
         }
+        if arch == Arch::X86_64 {
+            interrupts::line_on_x86_64(report, built.as_ref());
+        }
         without_gpu(report, arch, built.as_ref());
         without_keyboard(report, arch, built.as_ref());
     }
