@@ -167,6 +167,9 @@ pub enum Misuse {
     NoSuchQueue,
     /// The token names no request in flight.
     NoSuchRequest,
+    /// The queue has requests in flight, and the device is not known to end them when the queue is reset
+    /// ([`QueueSpec::drains_on_reset`](crate::queue::QueueSpec::drains_on_reset)).
+    RequestsInFlight,
     /// The queue was stopped, and not started again.
     QueueStopped,
     /// The queue was not stopped before it was to be started.
@@ -276,6 +279,7 @@ impl fmt::Display for Misuse {
             Self::BufferTooLong => "a buffer is too long",
             Self::NoSuchQueue => "no such queue",
             Self::NoSuchRequest => "no such request in flight",
+            Self::RequestsInFlight => "the queue has requests in flight",
             Self::QueueNotStopped => "the queue was not stopped",
             Self::QueueStopped => "the queue was stopped",
             Self::WrongPayload => "the queue carries another payload type",

@@ -55,7 +55,7 @@ fn live<P: Lend>(hal: &TestHal, features: Features, table: u16) -> (FakeDevice, 
     let features = features | Features::VERSION_1 | Features::RING_RESET;
     let fake = FakeDevice::builder(ID).features(features).queue(0, 8, hold).build(hal);
     let init = Init::start(fake.transport(), hal.clone(), ID).unwrap().negotiate(&Wanted::default()).unwrap();
-    let specs = [QueueSpec::new::<P>(0, 8).header(16).response(16).indirect(table)];
+    let specs = [QueueSpec::new::<P>(0, 8).header(16).response(16).indirect(table).drains_on_reset()];
     let live = init.queues(&specs).unwrap().live().unwrap();
     (fake, live)
 }
@@ -68,7 +68,7 @@ fn two_queues(hal: &TestHal) -> (FakeDevice, Live) {
     let features = Features::VERSION_1 | Features::RING_RESET;
     let fake = FakeDevice::builder(ID).features(features).queue(0, 8, answer).queue(1, 8, answer).build(hal);
     let init = Init::start(fake.transport(), hal.clone(), ID).unwrap().negotiate(&Wanted::default()).unwrap();
-    let specs = [0, 1].map(|index| QueueSpec::new::<()>(index, 8).header(16).response(16));
+    let specs = [0, 1].map(|index| QueueSpec::new::<()>(index, 8).header(16).response(16).drains_on_reset());
     let live = init.queues(&specs).unwrap().live().unwrap();
     (fake, live)
 }

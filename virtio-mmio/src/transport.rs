@@ -25,6 +25,9 @@ pub enum Version {
 
 /// A virtio device behind memory-mapped registers. Made by [`probe`](crate::probe()).
 ///
+/// Queues that a device does not have read as size 0; but QEMU ignores a selection above 1023, and answers for the queue that was
+/// selected before. No device type comes near that number but a network card with hundreds of queue pairs.
+///
 /// One queue can be reset (VIRTIO 1.4 §2.6.1) in version 2, where the device proves that it did it: QEMU 7.2 offers
 /// `RING_RESET` here and goes on using the queue, which is told as [`QueueReset::Ignored`].
 ///

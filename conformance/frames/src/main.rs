@@ -54,7 +54,7 @@ fn bring_up(device: &FakeDevice, hal: Hal) -> Result<Live, Error> {
     let init = Init::start(device.transport(), hal, DeviceId::ENTROPY)?;
     let init = init.negotiate(&Wanted::default())?;
     let calls = QueueSpec::new::<()>(0, SIZE).header(16).response(16);
-    let payloads = QueueSpec::new::<Payload>(1, SIZE).header(16).response(16).indirect(4);
+    let payloads = QueueSpec::new::<Payload>(1, SIZE).header(16).response(16).indirect(4).drains_on_reset();
     let mut init = init.queues(&[calls, payloads])?;
     init.prefill(1, request())?;
     assert_eq!((init.queue_size(0), init.queue_size(1)), (SIZE, SIZE));

@@ -181,6 +181,7 @@ impl<T: Transport, H: Hal + Clone> Guard<T, H> {
             response_room: spec.response_room,
             table_room: spec.table_room,
             mixed: spec.mixed,
+            drains_on_reset: spec.drains_on_reset,
             payload: spec.payload,
             legacy: transport.is_legacy(),
             features,

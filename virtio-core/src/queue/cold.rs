@@ -30,6 +30,8 @@ pub(super) struct Cold<H: Hal> {
     pub(super) index: QueueIndex,
     pub(super) doorbell: Option<Doorbell>,
     pub(super) closed: Option<Closed>,
+    /// The device ends what it is at when the queue is reset.
+    pub(super) drains_on_reset: bool,
     /// The pages that this lies in, and all private records of the queue.
     pub(super) pages: Private<H>,
 }
@@ -66,6 +68,7 @@ impl<H: Hal> ColdBox<H> {
             index,
             doorbell: None,
             closed: None,
+            drains_on_reset: false,
             pages,
         };
         // SAFETY: Place Free: aligned, with room for a `Cold`, and used by nobody else; `place` is consumed.

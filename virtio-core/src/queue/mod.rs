@@ -153,7 +153,8 @@
 //!   descriptor of the ring then (VIRTIO 1.4 §2.7.5.3, §2.8.7). A longer one goes to the ring; one that begins there
 //!   and ends in a table is for devices that are known to read it ([`QueueSpec::mixed_chains`]).
 //! * With `IN_ORDER` descriptors are taken and given back in a circle, and one used element stands for a whole run.
-//! * With `RING_RESET` a queue is stopped, its payloads come back, and it starts again, while the device lives:
+//! * With `RING_RESET` a queue is stopped, its payloads come back, and it starts again, while the device lives, if it is idle or was
+//!   [declared](QueueSpec::drains_on_reset) for a device that ends what it has begun:
 //!   [`Device::stop_queue`](crate::device::Device::stop_queue), [`Device::start_queue`](crate::device::Device::start_queue).
 //!   That is also what a queue needs that saw a violated invariant.
 //!

@@ -21,6 +21,7 @@ pub struct QueueSpec {
     pub(crate) response_room: usize,
     pub(crate) table_room: u16,
     pub(crate) mixed: bool,
+    pub(crate) drains_on_reset: bool,
     pub(crate) payload: PayloadKind,
 }
 
@@ -36,6 +37,7 @@ impl QueueSpec {
             response_room: 0,
             table_room: 0,
             mixed: false,
+            drains_on_reset: false,
             payload: PayloadKind::of::<P>(),
         }
     }
@@ -69,6 +71,15 @@ impl QueueSpec {
     #[must_use]
     pub const fn mixed_chains(mut self) -> Self {
         self.mixed = true;
+        self
+    }
+
+    /// Lets the queue be reset while it has requests in flight (VIRTIO 1.4 §2.6.1). Only for devices that are known to have
+    /// ended all of them by the time the queue reads as reset, as the specification wants it: the disk of QEMU 7.2 goes on
+    /// with a read that it has begun, and writes to memory that is somebody else's by then.
+    #[must_use]
+    pub const fn drains_on_reset(mut self) -> Self {
+        self.drains_on_reset = true;
         self
     }
 

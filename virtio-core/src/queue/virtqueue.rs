@@ -31,6 +31,7 @@ pub(crate) struct Setup {
     pub(crate) table_room: u16,
     /// Whether chains may end in a table that did not begin in one.
     pub(crate) mixed: bool,
+    pub(crate) drains_on_reset: bool,
     pub(crate) payload: PayloadKind,
     pub(crate) legacy: bool,
     pub(crate) features: Features,
@@ -94,6 +95,7 @@ impl<H: Hal + Clone> Queue<H> {
     pub(crate) fn new(hal: &H, setup: &Setup) -> Result<Self, Error> {
         let (slots, mut cold) = Slots::new(hal, setup)?;
         cold.area.allocate(hal, setup)?;
+        cold.drains_on_reset = setup.drains_on_reset;
         Self::assemble(hal, setup, slots, cold)
     }
 
@@ -139,6 +141,10 @@ impl<H: Hal> Queue<H> {
     }
     pub(crate) fn addresses(&self) -> Rings {
         self.ring.addresses(&self.cold.regions)
+    }
+    /// Whether the device can let go of the queue as it is now: nothing is in flight, or the device is known to end it.
+    pub(crate) fn can_be_reset(&self) -> bool {
+        self.in_flight() == 0 || self.cold.drains_on_reset
     }
     pub(crate) fn set_doorbell(&mut self, doorbell: Doorbell) {
         self.cold.doorbell = Some(doorbell);

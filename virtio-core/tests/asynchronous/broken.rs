@@ -61,7 +61,7 @@ fn a_reset_of_the_queue_gives_back_what_the_device_held() {
     let device = device(4, hold).features(Features::VERSION_1 | Features::RING_RESET).build(&hal);
     let init = Init::start(device.transport(), hal.clone(), ID).unwrap();
     let wanted = Wanted { optional: Features::RING_RESET, ..Wanted::default() };
-    let specs = [QueueSpec::new::<Counted>(0, 4).response(1)];
+    let specs = [QueueSpec::new::<Counted>(0, 4).response(1).drains_on_reset()];
     let mut live = init.negotiate(&wanted).unwrap().queues(&specs).unwrap().live().unwrap();
     let bell = Bell::new();
     let payload = Arc::new(());

@@ -35,9 +35,13 @@ pub(crate) fn device(max: u16, handler: fn(Request) -> Reply) -> Builder {
 
 /// Brings a device with one queue up.
 pub(crate) fn up<P: Lend>(device: &FakeDevice, hal: &TestHal, size: u16) -> Result<Live, Error> {
+    up_with(device, hal, QueueSpec::new::<P>(0, size).header(16).response(16))
+}
+
+/// The same, with the queue declared by the caller.
+pub(crate) fn up_with(device: &FakeDevice, hal: &TestHal, spec: QueueSpec) -> Result<Live, Error> {
     let init = Init::start(device.transport(), hal.clone(), ID)?;
     let wanted = Wanted { optional: Features::EVENT_IDX, ..Wanted::default() };
-    let spec = QueueSpec::new::<P>(0, size).header(16).response(16);
     init.negotiate(&wanted)?.queues(&[spec])?.live()
 }
 

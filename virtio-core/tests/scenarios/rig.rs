@@ -260,8 +260,18 @@ impl<R: Rig> Bench<R> {
         let wanted = Wanted { refused: offered - features, ..Wanted::default() };
         let init = Init::start(transport, self.rig.hal(), ID).unwrap().negotiate(&wanted).unwrap();
         assert_eq!(init.features(), features, "{:?}", self.config);
-        let first = QueueSpec::new::<P>(0, size).header(ROOM).response(ROOM).indirect(table).mixed_chains();
-        let second = QueueSpec::new::<Q>(1, size).header(ROOM).response(ROOM).indirect(table).mixed_chains();
+        let first = QueueSpec::new::<P>(0, size)
+            .header(ROOM)
+            .response(ROOM)
+            .indirect(table)
+            .mixed_chains()
+            .drains_on_reset();
+        let second = QueueSpec::new::<Q>(1, size)
+            .header(ROOM)
+            .response(ROOM)
+            .indirect(table)
+            .mixed_chains()
+            .drains_on_reset();
         let mut ready = init.queues(&[first, second]).unwrap();
         assert_eq!(ready.queue_size(0), size);
         ready.live().unwrap()
