@@ -14,6 +14,10 @@
 //!
 //! An endpoint reaches the registers by a way of its own ([`Reopen`]), which stays open until the endpoint is dropped. It may
 //! outlive the driver: it then acknowledges a device that has nothing to say.
+//!
+//! What a vector means is settled while the device comes up. So endpoints are **taken anew whenever the device is brought up
+//! again** ([`Device::rebuild`](crate::device::Device::rebuild), a front-end's `recover`, a new driver on the same transport): the
+//! device may share vectors differently then, or have gone back to its line, of which an old endpoint knows nothing.
 
 use crate::regs::Reopen;
 use crate::transport::{InterruptStatus, Transport};
@@ -49,7 +53,7 @@ pub trait Interrupts: Transport {
         false
     }
 
-    /// The endpoint of a vector.
+    /// The endpoint of a vector, good for as long as the device is not reset.
     ///
     /// # Errors
     /// [`Misuse::NoSuchVector`](crate::Misuse); [`Error::Platform`] if the registers cannot be mapped once more.

@@ -283,18 +283,23 @@ macro_rules! forward {
 
 forward!(impl<T> for &mut T);
 
-impl<T: crate::Interrupts> crate::Interrupts for &mut T {
-    type Endpoint = T::Endpoint;
-    fn vectors(&self) -> u16 {
-        (**self).vectors()
-    }
-    fn signals_by_message(&self) -> bool {
-        (**self).signals_by_message()
-    }
-    fn endpoint(&self, vector: u16) -> Result<Self::Endpoint, Error> {
-        (**self).endpoint(vector)
-    }
+macro_rules! forward_interrupts {
+    ($(#[$meta:meta])* impl<$param:ident> for $target:ty) => {
+        $(#[$meta])*
+        impl<$param: crate::Interrupts> crate::Interrupts for $target {
+            type Endpoint = $param::Endpoint;
+            fn vectors(&self) -> u16 { (**self).vectors() }
+            fn signals_by_message(&self) -> bool { (**self).signals_by_message() }
+            fn endpoint(&self, vector: u16) -> Result<Self::Endpoint, Error> { (**self).endpoint(vector) }
+        }
+    };
 }
+
+forward_interrupts!(impl<T> for &mut T);
+forward_interrupts!(
+    #[cfg(feature = "alloc")]
+    impl<T> for alloc::boxed::Box<T>
+);
 
 forward!(
     #[cfg(feature = "alloc")]

@@ -564,3 +564,11 @@ fn a_confidential_guest_has_memory_of_its_own() {
     // Who trusts the host needs none of it.
     assert_eq!(refused(&kit, &kit, Features::VERSION_1, false).0, Ok(Features::VERSION_1));
 }
+
+#[test]
+fn the_accounts_of_a_pool_are_kept_from_a_host_that_is_not_trusted() {
+    let kit = TestHal::new();
+    let guest = Guest { kit: kit.clone(), private: false };
+    // Pointers that every handle follows would lie where the host can change them.
+    assert_eq!(BouncePool::new(guest, 4096).unwrap_err(), HalError::NoPrivateMemory);
+}

@@ -238,3 +238,22 @@ fn an_exchange_that_times_out_takes_the_device_down() {
     assert_reset_before_free(&hal.trace());
     assert_eq!(live.port::<()>(0).unwrap_err(), Error::Down);
 }
+
+#[test]
+fn a_device_that_does_not_confirm_its_reset_is_told_nothing_else() {
+    let hal = TestHal::new();
+    hal.allow_leaks();
+    let device = device(8, hold).can_be_cut_off().build(&hal);
+    let live = busy(&device, &hal);
+    device.set_reset(Reset::Never);
+    let transport = live.dismantle().unwrap_err().transport.unwrap();
+    hal.clear_trace();
+    // Another try. DRIVER_OK of the driver before must not be written once more, FAILED beside it or not.
+    let timeout = Misbehaved::Timeout(Wait::Reset).into();
+    assert_eq!(Init::start(transport, hal.clone(), ID).unwrap_err(), timeout);
+    let written = hal.trace().into_iter().filter_map(|event| match event {
+        Event::StatusWrite(status) => Some(status),
+        _ => None,
+    });
+    assert!(written.eq([Status::empty()]));
+}

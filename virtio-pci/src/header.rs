@@ -70,10 +70,16 @@ pub(crate) fn change<A: ConfigAccess>(access: &A, function: FunctionAddress, set
     now & set == set && now != COMMAND
 }
 
-/// Whether the function has an interrupt line: a pin, INTA to INTD.
-pub(crate) fn has_interrupt_pin<A: ConfigAccess>(access: &A, function: FunctionAddress) -> bool {
+/// The pin of the function's interrupt line, 1 for INTA to 4 for INTD, if it has one.
+pub(crate) fn interrupt_pin<A: ConfigAccess>(access: &A, function: FunctionAddress) -> Option<u8> {
     let [_, pin, ..] = access.read32(function, INTERRUPT).to_le_bytes();
-    (1..=4).contains(&pin)
+    (1..=4).contains(&pin).then_some(pin)
+}
+
+/// Keeps the function from asserting its interrupt line.
+pub(crate) fn silence_line<A: ConfigAccess>(access: &A, function: FunctionAddress) {
+    let before = command(access, function);
+    set_command(access, function, before | COMMAND_INTX_DISABLE);
 }
 
 /// Does something while the function decodes neither ports nor memory, and puts the command register back.

@@ -30,9 +30,9 @@
 //! switched off by the constructors of [`PciTransport`] ([`PciError::MsixRefused`] if it stays on), for with MSI-X a device
 //! may leave its ISR status alone (VIRTIO 1.4 §4.1.4.5). The command register's Interrupt Disable bit is cleared when the
 //! first queue is enabled, that is after the reset, and not earlier: what a device had to say before is of no interest. It
-//! is never set. So a device in use may assert its line; a kernel that polls leaves the line masked at its interrupt
-//! controller, or sets the bit through its own [`ConfigAccess`] once the driver is up. Which interrupt the line is, only the
-//! platform knows (a device tree's `interrupt-map`, ACPI's `_PRT`). A function without a line has no vector at all.
+//! is set again only when the device is cut off the bus. So a device in use may assert its line; a kernel that polls leaves the
+//! line masked at its interrupt controller, or calls [`PciTransport::keep_line_quiet`]. Which interrupt the line is, only the
+//! platform knows (a device tree's `interrupt-map`, ACPI's `_PRT`), asked with [`PciTransport::interrupt_pin`]. A function without a line has no vector at all.
 //!
 //! **By messages**, after [`PciTransport::enable_msix`] with one [`MsixMessage`] for each vector. Vector 0 is for
 //! configuration changes, queue `q` has vector `1 + q % (n - 1)`; with one vector, all share it. The table is written while
@@ -41,10 +41,12 @@
 //! 0; a device that refuses this too, or the configuration vector, goes back to its line with MSI-X off, and where there is
 //! no line, [`Incompatible::InterruptRefused`](virtio_core::Incompatible) says so. What came of it is settled when the device
 //! is live, which is when [`Device::endpoint`](virtio_core::device::Device::endpoint) is called: a [`PciEndpoint`] of a
-//! vector touches no register.
+//! vector touches no register. [`Device::signals_by_message`](virtio_core::device::Device::signals_by_message) says which it has
+//! become.
 //!
 //! Dropping the transport switches MSI-X off, so that no message goes to a vector whose handler may be gone. A driver that
-//! gives the transport back has reset the device, which unmaps its vectors: MSI-X may stay on for the next driver. A message
+//! gives the transport back, but for [`NotStopped`](virtio_core::device::NotStopped), has reset the device, which unmaps its vectors:
+//! MSI-X may stay on for the next driver. A message
 //! that is on its way meanwhile still arrives, so a handler is taken away after the transport.
 //!
 //! ```

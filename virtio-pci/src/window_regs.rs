@@ -38,6 +38,9 @@ const _: () = {
 /// interrupt handler may use the window too. The offset is a multiple of the width. What `A` does to reach configuration
 /// space happens inside that critical section.
 ///
+/// A lock inside `A` must be one that interrupt handlers may take. What else uses `A` is not in the critical section, and need not
+/// be: each transaction sets all fields of the window anew.
+///
 /// The kernel must provide an implementation of the `critical-section` crate if, and only if, it uses this type.
 #[derive(Clone, Debug)]
 pub struct ConfigWindow<A> {

@@ -151,16 +151,11 @@ pub fn legacy<'c, P: Platform>(
     config: &'c Config<P::Hal, P::Ports>,
     function: FunctionAddress,
 ) -> Result<LegacyDevice<'c, P>, PciError> {
-    /// Command register: the function keeps its interrupt line quiet.
-    const INTERRUPT_DISABLE: u32 = 1 << 10;
-
-    let transport = LegacyTransport::with_mapper(config, function, Some(&host.windows), |range| {
+    let mut transport = LegacyTransport::with_mapper(config, function, Some(&host.windows), |range| {
         platform.io_registers(range)
     })?;
-    // It is asked again and again, and its line may be somebody else's as well. The upper half is the status register,
-    // where a one would clear.
-    let command = config.read32(function, COMMAND) & 0xffff;
-    config.write32(function, COMMAND, command | INTERRUPT_DISABLE);
+    // It is asked again and again, and its line may be somebody else's as well.
+    transport.keep_line_quiet();
     Ok(transport)
 }
 
@@ -247,12 +242,9 @@ fn wire<P: Platform, A: ConfigAccess>(
     transport: &mut PciTransport<Mapped<P::Hal>, A>,
     log: &mut impl fmt::Write,
 ) -> Wiring {
-    /// Interrupt line and pin, and more; the pin in the second byte.
-    const PIN: u16 = 0x3c;
-
     let function = transport.function();
-    let pin = transport.access().read32(function, PIN).to_le_bytes()[1];
-    let line = host.intx.and_then(|intx| intx.line(function.device(), pin));
+    let line = host.intx.zip(transport.interrupt_pin());
+    let line = line.and_then(|(intx, pin)| intx.line(function.device(), pin));
     let line = line.filter(|_| function.bus() == *host.buses.start());
     // Platforms have few messages: none for a device that nobody here drives, or for a run without interrupts.
     let driven = [DeviceId::GPU, DeviceId::INPUT, DeviceId::ENTROPY].contains(&id);

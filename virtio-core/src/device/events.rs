@@ -12,8 +12,8 @@ use crate::{Error, Hal};
 pub enum DeviceEvent {
     /// Its configuration space may have changed (VIRTIO 1.4 §2.5): read again what matters.
     ConfigChanged,
-    /// It has met an error that it cannot recover from (VIRTIO 1.4 §2.1.2). It was reset and its memory released: what was in
-    /// flight is neither done nor undone. [`Device::rebuild`] brings it up again.
+    /// It has met an error that it cannot recover from (VIRTIO 1.4 §2.1.2). It was taken down: reset and its memory released,
+    /// or, if it does not confirm the reset, its memory leaked and reported. What was in flight is neither done nor undone. [`Device::rebuild`] brings it up again.
     NeedsReset,
 }
 
@@ -73,7 +73,8 @@ impl<T: Transport, H: Hal + Clone> Device<T, H> {
     }
 
     /// Takes the device down, if it is not, and brings it up again on the same transport: recovery from
-    /// [`DeviceEvent::NeedsReset`], or from anything else, in one call. A front-end passes its own constructor.
+    /// [`DeviceEvent::NeedsReset`], or from anything else, in one call. A front-end passes its own constructor. Endpoints have
+    /// to be [taken anew](crate::interrupt).
     ///
     /// ```
     /// use virtio_core::device::{Device, Init, Wanted};

@@ -112,7 +112,11 @@ impl<T: Transport, H: Hal + Clone> Guard<T, H> {
             self.phase = Phase::Down(Stop::Confirmed);
             return Err(Incompatible::WrongDevice(id).into());
         }
-        self.reset()?;
+        if let Err(error) = self.reset() {
+            // Its status is that of whoever had it before, or half reset: nothing is added to that.
+            self.phase = Phase::Down(Stop::Running(error));
+            return Err(error);
+        }
         self.add_status(Status::ACKNOWLEDGE)?;
         self.add_status(Status::DRIVER)
     }

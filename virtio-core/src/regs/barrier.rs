@@ -56,19 +56,20 @@ pub(super) fn memory_before_register() {
     core::sync::atomic::fence(core::sync::atomic::Ordering::Release);
 }
 
-/// Register reads before, memory reads after.
+/// Register accesses before, memory reads after. Writes count too: an acknowledgement that arrives after the ring was read takes
+/// away the interrupt for what was used in between.
 pub(super) fn register_before_memory() {
     #[cfg(all(target_arch = "aarch64", not(miri)))]
     // SAFETY: a barrier instruction changes no state but the order of accesses.
     unsafe {
-        core::arch::asm!("dmb oshld", options(nostack, preserves_flags));
+        core::arch::asm!("dmb osh", options(nostack, preserves_flags));
     }
     #[cfg(all(any(target_arch = "riscv64", target_arch = "riscv32"), not(miri)))]
     // SAFETY: as above.
     unsafe {
-        core::arch::asm!("fence i, r", options(nostack, preserves_flags));
+        core::arch::asm!("fence io, r", options(nostack, preserves_flags));
     }
-    core::sync::atomic::fence(core::sync::atomic::Ordering::Acquire);
+    core::sync::atomic::fence(core::sync::atomic::Ordering::SeqCst);
 }
 
 #[cfg(test)]

@@ -89,7 +89,8 @@ pub trait Registers {
         barrier::memory_before_register();
     }
 
-    /// Orders earlier register reads before later reads of memory: due between interrupt status and ring.
+    /// Orders earlier register accesses, writes too, before later reads of memory: due between the acknowledgement of an interrupt
+    /// and the ring.
     fn register_before_memory(&self) {
         barrier::register_before_memory();
     }

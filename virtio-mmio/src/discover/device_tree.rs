@@ -3,7 +3,7 @@
 use core::fmt;
 
 use dtoolkit::fdt::{Fdt, FdtNode};
-use dtoolkit::standard::{NodeStandard, Status};
+use dtoolkit::standard::{AddressSpaceProperties, NodeStandard, Status};
 use dtoolkit::{Node, Property};
 
 use super::slot;
@@ -15,6 +15,8 @@ const COMPATIBLE: &str = "virtio,mmio";
 const DEPTH: usize = 8;
 /// No interrupt controller's specifier is longer; the longest that is common, of a GIC, has 4 cells.
 const CELLS: usize = 4;
+/// No address or length of the CPU's is wider; PCI's addresses have 3 cells.
+const WIDEST: u32 = 4;
 
 /// The slots that a device tree describes, in its order.
 ///
@@ -163,6 +165,9 @@ impl<'t> DeviceTree<'t> {
     }
 
     fn read(&self, node: FdtNode<'t>, inherited: Option<u32>) -> Result<TreeSlot, TreeFault> {
+        if !self.levels.iter().flatten().all(|level| is_sensible(level.node)) {
+            return Err(TreeFault::Registers);
+        }
         let first = node.reg().map_err(|_| TreeFault::Registers)?.and_then(|mut all| all.next());
         let reg = first.ok_or(TreeFault::NoRegisters)?;
         let (Ok(base), Ok(len)) = (reg.address::<u64>(), reg.size::<u64>()) else {
@@ -222,6 +227,12 @@ fn translate(bus: FdtNode<'_>, base: u64, len: u64) -> Option<u64> {
         let inside = offset.checked_add(len)? <= range.length::<u64>().ok()?;
         if inside { parent.checked_add(offset) } else { None }
     })
+}
+
+/// Whether addresses and lengths below a node have a width that can be. On CPUs of 32 bits the sum of absurd ones wraps.
+fn is_sensible(bus: FdtNode<'_>) -> bool {
+    let AddressSpaceProperties { address_cells, size_cells } = bus.address_space();
+    address_cells <= WIDEST && size_cells <= WIDEST
 }
 
 fn controller(node: FdtNode<'_>) -> Option<u32> {

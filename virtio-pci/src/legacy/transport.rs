@@ -8,7 +8,9 @@ use virtio_core::{DeviceId, Error, Hal, HalError, Incompatible, MmioKind, QueueI
 use super::locate::{IoRange, locate};
 use super::regs::{CONFIG, DEVICE_FEATURES, DEVICE_STATUS, GUEST_FEATURES, QUEUE_NOTIFY};
 use super::{detect, endpoint, queue};
-use crate::header::{COMMAND_INTX_DISABLE, COMMAND_MASTER, change, command, has_interrupt_pin, set_command};
+use crate::header::{
+    COMMAND_INTX_DISABLE, COMMAND_MASTER, change, command, interrupt_pin, set_command, silence_line,
+};
 use crate::{ConfigAccess, Function, FunctionAddress, PciError, Windows, msix};
 
 /// A legacy virtio device behind PCI, or a transitional one that is driven as one: through the I/O ports of its BAR 0.
@@ -53,8 +55,10 @@ pub struct LegacyTransport<R: Registers, A: ConfigAccess> {
     regs: R,
     /// Bytes of `regs` that are the device's own configuration space.
     config_len: usize,
-    /// Whether the function has an interrupt line.
-    has_line: bool,
+    /// The pin of its interrupt line, if it has one.
+    pin: Option<u8>,
+    /// The line is to stay off.
+    quiet: bool,
     access: A,
     function: FunctionAddress,
     device_id: DeviceId,
@@ -113,8 +117,8 @@ impl<R: Registers, A: ConfigAccess> LegacyTransport<R, A> {
             return Err(PciError::MsixRefused);
         }
         let config_len = range.len.saturating_sub(CONFIG);
-        let has_line = has_interrupt_pin(&access, function);
-        Ok(Self { regs, config_len, has_line, access, function, device_id })
+        let pin = interrupt_pin(&access, function);
+        Ok(Self { regs, config_len, pin, quiet: false, access, function, device_id })
     }
 
     pub(super) const fn registers(&self) -> &R {
@@ -122,7 +126,19 @@ impl<R: Registers, A: ConfigAccess> LegacyTransport<R, A> {
     }
 
     pub(super) const fn has_line(&self) -> bool {
-        self.has_line
+        self.pin.is_some() && !self.quiet
+    }
+
+    /// As [`PciTransport::interrupt_pin`](crate::PciTransport::interrupt_pin).
+    #[must_use]
+    pub const fn interrupt_pin(&self) -> Option<u8> {
+        self.pin
+    }
+
+    /// As [`PciTransport::keep_line_quiet`](crate::PciTransport::keep_line_quiet).
+    pub fn keep_line_quiet(&mut self) {
+        self.quiet = true;
+        silence_line(&self.access, self.function);
     }
 
     /// Where the function is.
@@ -184,7 +200,8 @@ impl<R: Registers, A: ConfigAccess> Transport for LegacyTransport<R, A> {
         let page_number = queue::check(&self.regs, queue, rings)?;
         // Only now may the device access memory and assert its interrupt: it has been reset. Earlier, a device that someone
         // else left running with bus mastering off would have been let loose on its old rings.
-        if !change(&self.access, self.function, COMMAND_MASTER, COMMAND_INTX_DISABLE) {
+        let clear = if self.quiet { 0 } else { COMMAND_INTX_DISABLE };
+        if !change(&self.access, self.function, COMMAND_MASTER, clear) {
             return Err(Incompatible::BusMasteringRefused.into());
         }
         queue::start(&self.regs, page_number);
@@ -221,10 +238,11 @@ impl<R: Registers, A: ConfigAccess> Transport for LegacyTransport<R, A> {
         write_registers(&self.regs, CONFIG, self.config_len, offset, bytes)
     }
 
-    /// Clears bus mastering and reads it back. A function that no longer answers counts as not cut off.
+    /// Clears bus mastering and reads it back. A function that no longer answers counts as not cut off. Its line is switched
+    /// off as well, for nobody will acknowledge what it says there.
     fn cut_off(&mut self) -> bool {
         let before = command(&self.access, self.function);
-        set_command(&self.access, self.function, before & !COMMAND_MASTER);
+        set_command(&self.access, self.function, before & !COMMAND_MASTER | COMMAND_INTX_DISABLE);
         command(&self.access, self.function) & COMMAND_MASTER == 0
     }
 }

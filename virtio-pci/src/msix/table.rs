@@ -6,6 +6,9 @@ use virtio_core::regs::{RW, Register, Registers, register};
 
 /// What a device writes to memory to interrupt: where, and what. Only the platform knows: on x86 the local APIC of a CPU
 /// and a vector number, on Arm a GICv2m frame or an ITS, on RISC-V an IMSIC.
+///
+/// *Honest Hands*: this is memory that a device writes to, and no type can tell an interrupt controller's from another. Whoever
+/// hands the device out vouches for the code that makes messages for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct MsixMessage {

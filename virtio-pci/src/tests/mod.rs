@@ -15,4 +15,5 @@ mod queue_reset;
 mod queues;
 mod rules;
 mod shared_memory;
+mod unreset;
 mod window_regs;

@@ -2,7 +2,7 @@
 
 use virtio_core::interrupt::{Endpoint, Interrupts};
 use virtio_core::transport::InterruptStatus;
-use virtio_core::{Error, Misuse, QueueIndex, Status, Transport};
+use virtio_core::{Error, Incompatible, Misuse, QueueIndex, Status, Transport};
 
 use super::bench::{Access, Publish, Read, Write, r, w};
 use super::device::{CONFIG_VECTOR, Device, QUEUE_VECTOR, TABLE, View};
@@ -276,4 +276,24 @@ fn a_kernel_can_tell_messages_from_the_line() {
         drop(transport);
         machine.clear();
     }
+}
+
+#[test]
+fn a_line_that_is_to_be_quiet_stays_so() {
+    const DISABLE: u32 = 1 << 10;
+    let (machine, device) = (Machine::new(), Device::new(&[0, 1]));
+    let mut transport = enabled(&machine, &device, 3, 3);
+    machine.set_register(gpu(), 4, 0x0010_0002, 0x407);
+    assert_eq!(transport.interrupt_pin(), Some(1));
+    transport.keep_line_quiet();
+    transport.enable_queue(QUEUE, &RINGS).unwrap();
+    // Messages are not affected ...
+    assert_eq!((transport.vectors(), machine.get(gpu(), 4) & 0x406), (3, DISABLE | 6));
+    // ... and there is no line to go back to.
+    device.takes.set(|_, _, _| false);
+    transport.set_status(Status::empty());
+    let refused = Err(Incompatible::InterruptRefused.into());
+    assert_eq!(transport.enable_queue(QUEUE, &RINGS), refused);
+    transport.enable_queue(QUEUE, &RINGS).unwrap();
+    assert_eq!((transport.vectors(), machine.get(gpu(), 4) & 0x406), (0, DISABLE | 6));
 }

@@ -286,7 +286,7 @@ fn cutting_off_clears_bus_mastering_and_says_whether_it_is_so() {
         assert_eq!(machine.get(gpu, 4) & 7, 6);
         machine.take_writes();
         assert!(transport.cut_off());
-        assert_eq!(machine.take_writes(), [(gpu, 4, 2)]);
+        assert_eq!(machine.take_writes(), [(gpu, 4, 0x402)]);
         assert_eq!(machine.get(gpu, 4) & 7, 2);
         // A function that does not let go, and one that has gone.
         machine.set_register(gpu, 4, 0x0010_0006, 0);

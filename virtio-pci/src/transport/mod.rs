@@ -11,7 +11,7 @@ use virtio_core::transport::{
 use virtio_core::{DeviceId, Error, Features, Incompatible, QueueIndex, Status, Transport};
 
 use crate::endpoint;
-use crate::header::{COMMAND_MASTER, command, set_command};
+use crate::header::{COMMAND_INTX_DISABLE, COMMAND_MASTER, command, set_command};
 use crate::notify::Notifications;
 use crate::queue_reset;
 use crate::regs::{
@@ -109,10 +109,11 @@ impl<R: Registers, A: ConfigAccess> Transport for PciTransport<R, A> {
     fn set_status(&mut self, status: Status) {
         if status.is_empty() {
             self.signals.after_reset();
-        } else if status.contains(Status::DRIVER_OK) {
-            if self.signals.vectors().is_some() {
+        } else if status.contains(Status::DRIVER_OK) && !status.contains(Status::FAILED) {
+            // A device that is given up may read as live because it never confirmed its reset: it stays off the bus.
+            if self.signals.vectors().is_some() && self.let_interrupt().is_err() {
                 // What is refused here is seen in the number of vectors: the line, or nothing at all.
-                let _ = self.let_interrupt();
+                self.stop_messages();
             }
             self.signals.settle();
         }
@@ -224,10 +225,11 @@ impl<R: Registers, A: ConfigAccess> Transport for PciTransport<R, A> {
         self.places.shared_memory(|offset| self.access.read32(self.function, offset), id)
     }
 
-    /// Clears bus mastering and reads it back. A function that no longer answers counts as not cut off.
+    /// Clears bus mastering and reads it back. A function that no longer answers counts as not cut off. Its line is switched
+    /// off as well, for nobody will acknowledge what it says there.
     fn cut_off(&mut self) -> bool {
         let before = command(&self.access, self.function);
-        set_command(&self.access, self.function, before & !COMMAND_MASTER);
+        set_command(&self.access, self.function, before & !COMMAND_MASTER | COMMAND_INTX_DISABLE);
         command(&self.access, self.function) & COMMAND_MASTER == 0
     }
 }

@@ -5,7 +5,7 @@ use virtio_core::{Hal, HalError, Incompatible, MmioKind, PhysAddr, QueueIndex};
 
 use super::PciTransport;
 use super::open::map_whole;
-use crate::header::{COMMAND_INTX_DISABLE, COMMAND_MASTER, change, has_interrupt_pin};
+use crate::header::{COMMAND_INTX_DISABLE, COMMAND_MASTER, change, interrupt_pin, silence_line};
 use crate::locate::Range;
 use crate::msix::{CONFIG_VECTOR, ENTRY, Msix, MsixMessage, Vectors, program};
 use crate::regs::{CONFIG_MSIX_VECTOR, NO_VECTOR, QUEUE_MSIX_VECTOR};
@@ -22,8 +22,10 @@ pub(crate) struct Signals {
     armed: bool,
     /// Since the last reset, the device has been live: endpoints may be around, and nothing changes under them.
     settled: bool,
-    /// Whether the function has a line.
-    has_line: bool,
+    /// The pin of its line, if it has one.
+    pin: Option<u8>,
+    /// The line is to stay off.
+    quiet: bool,
 }
 
 impl Signals {
@@ -38,7 +40,8 @@ impl Signals {
             vectors: None,
             armed: false,
             settled: false,
-            has_line: has_interrupt_pin(access, function),
+            pin: interrupt_pin(access, function),
+            quiet: false,
         }
     }
 
@@ -47,9 +50,9 @@ impl Signals {
         self.vectors
     }
 
-    /// Whether the device has a line.
+    /// Whether the device has a line that it may use.
     pub(crate) const fn has_line(&self) -> bool {
-        self.has_line
+        self.pin.is_some() && !self.quiet
     }
 
     /// The device has forgotten its vectors.
@@ -91,6 +94,20 @@ impl<H: Hal, A: ConfigAccess> PciTransport<Mapped<H>, A> {
 }
 
 impl<R: Registers, A: ConfigAccess> PciTransport<R, A> {
+    /// The pin of the function's interrupt line, 1 for INTA to 4 for INTD, if it has one: what a device tree's
+    /// `interrupt-map` and ACPI's `_PRT` are asked with.
+    #[must_use]
+    pub const fn interrupt_pin(&self) -> Option<u8> {
+        self.signals.pin
+    }
+
+    /// Keeps the function's interrupt line off for good: for a kernel that polls, where the line may be somebody else's as
+    /// well. To be called before the transport goes to a driver. Messages are not affected.
+    pub fn keep_line_quiet(&mut self) {
+        self.signals.quiet = true;
+        silence_line(&self.access, self.function);
+    }
+
     /// Entries of the function's MSI-X table, 1 to 2048 (VIRTIO 1.4 §4.1.5.1.2); 0 if it has none that can be used.
     #[must_use]
     pub fn msix_vectors(&self) -> u16 {
@@ -145,7 +162,8 @@ impl<R: Registers, A: ConfigAccess> PciTransport<R, A> {
     /// Lets the device access memory and interrupt, after a reset: bus mastering, and the line or the configuration
     /// vector.
     pub(super) fn let_interrupt(&mut self) -> Result<(), Incompatible> {
-        let clear = if self.signals.vectors.is_some() { 0 } else { COMMAND_INTX_DISABLE };
+        let quiet = self.signals.vectors.is_some() || self.signals.quiet;
+        let clear = if quiet { 0 } else { COMMAND_INTX_DISABLE };
         if !change(&self.access, self.function, COMMAND_MASTER, clear) {
             return Err(Incompatible::BusMasteringRefused);
         }
@@ -199,7 +217,7 @@ impl<R: Registers, A: ConfigAccess> PciTransport<R, A> {
     fn fall_back_to_line(&mut self) -> Result<(), Incompatible> {
         let off = self.stop_messages();
         CONFIG_MSIX_VECTOR.write(&self.common, NO_VECTOR);
-        if !off || !self.signals.has_line {
+        if !off || !self.signals.has_line() {
             return Err(Incompatible::InterruptRefused);
         }
         change(&self.access, self.function, 0, COMMAND_INTX_DISABLE);

@@ -112,7 +112,9 @@ impl<H: Hal> BouncePool<H> {
     /// A pool of so many bytes, rounded up to pages.
     ///
     /// # Errors
-    /// [`HalError::OutOfMemory`]: there are not so many contiguous pages, or too few private ones for the accounts.
+    /// [`HalError::OutOfMemory`]: there are not so many contiguous pages, or too few private ones for the accounts;
+    /// [`HalError::NoPrivateMemory`] if the Hal within does not trust its host and does not
+    /// [keep private memory](Hal::keeps_private).
     pub fn new(inner: H, bytes: usize) -> Result<Self, HalError> {
         let trust = inner.trust();
         Self::with_trust(inner, bytes, trust)
@@ -125,13 +127,14 @@ impl<H: Hal> BouncePool<H> {
     /// [`HalError::NoPrivateMemory`] if the Hal within does not [keep private memory](Hal::keeps_private), else as for
     /// [`BouncePool::new`].
     pub fn confidential(inner: H, bytes: usize) -> Result<Self, HalError> {
-        if !inner.keeps_private() {
-            return Err(HalError::NoPrivateMemory);
-        }
         Self::with_trust(inner, bytes, Trust::Confidential)
     }
 
     fn with_trust(inner: H, bytes: usize, trust: Trust) -> Result<Self, HalError> {
+        // The accounts are pointers that every handle follows: they must not lie where the host can change them.
+        if trust == Trust::Confidential && !inner.keeps_private() {
+            return Err(HalError::NoPrivateMemory);
+        }
         let page = inner.page_size();
         if !page.is_power_of_two() || page < REACH {
             return Err(HalError::BrokenContract);

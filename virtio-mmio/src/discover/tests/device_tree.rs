@@ -224,3 +224,19 @@ fn slots_in_a_nest_of_buses_are_found_down_to_a_depth() {
         assert_eq!(found(vec![], vec![nest, slot("beside", 0x2000, [])]), expected, "{buses}");
     }
 }
+
+#[test]
+fn absurdly_wide_addresses_are_named() {
+    // Their sum, in bytes, is 4 where `usize` has 32 bits.
+    for (address, size) in [(0x4000_0000, 1), (1, 0x4000_0000), (u32::MAX, 1), (u32::MAX, u32::MAX)] {
+        let wide = || [cells("#address-cells", &[address]), cells("#size-cells", &[size])];
+        let bad = |reg: &[u32]| node("bad@0", [text("compatible", "virtio,mmio"), cells("reg", reg)]);
+        let mut soc = node("soc", wide().into_iter().chain([cells("ranges", &[])]));
+        soc.add_child(bad(&[7]));
+        assert_eq!(found(vec![], vec![soc]), [Found::Fault("bad@0", TreeFault::Registers)]);
+        // A bus on the way, between two that are in order.
+        let mut soc = node("soc", wide().into_iter().chain([cells("ranges", &[7])]));
+        soc.add_child(bus("inner", Some(&[]), vec![slot("bad@0", 0x1000, [])]));
+        let [Found::Fault("bad@0", _)] = found(vec![], vec![soc])[..] else { panic!("not refused") };
+    }
+}

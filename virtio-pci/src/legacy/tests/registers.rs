@@ -95,7 +95,7 @@ fn cutting_off_clears_bus_mastering_and_says_whether_it_is_so() {
     with(&ports, |transport, machine, rng| {
         machine.set_register(rng, 4, 5, 7);
         assert!(transport.cut_off());
-        assert_eq!(machine.take_writes(), [(rng, 4, 1)]);
+        assert_eq!(machine.take_writes(), [(rng, 4, 0x401)]);
         machine.set_register(rng, 4, 5, 0);
         assert!(!transport.cut_off());
         machine.set_register(rng, 4, u32::MAX, 0);
