@@ -77,6 +77,7 @@ pub use abi::device_id::DeviceId;
 pub use abi::features::Features;
 pub use abi::status::Status;
 pub use addr::{DeviceAddr, PhysAddr};
+pub use device::DeviceEvent;
 pub use dma::Dma;
 pub use error::{Error, Incompatible, Misbehaved, Misuse, Wait};
 #[cfg(target_has_atomic = "ptr")]
@@ -86,7 +87,7 @@ pub use hal::{
 };
 pub use index::{QueueIndex, QueueSize};
 pub use interrupt::{Endpoint, Interrupts};
-pub use transport::Transport;
+pub use transport::{InterruptStatus, Transport};
 /// What stands in public signatures of this family.
 pub use zerocopy;
 

@@ -34,8 +34,8 @@ impl<T: Transport, H: Hal + Clone + 'static> Gpu<T, H> {
         Ok(self.control.device.ack_interrupt()?)
     }
 
-    /// Follows up on an interrupt that an [`Endpoint`](virtio_core::Endpoint) has acknowledged in its handler. The endpoint
-    /// comes from [`Gpu::device`]'s [`endpoint`](virtio_core::device::Device::endpoint).
+    /// Follows up on an interrupt that an [`Endpoint`](virtio_core::Endpoint) has acknowledged in its handler; a kernel that polls
+    /// may call it at any time, with [`InterruptStatus::CONFIG`]. The endpoint comes from [`Gpu::device`]'s [`endpoint`](virtio_core::device::Device::endpoint).
     ///
     /// # Errors
     /// As for [`Gpu::poll_display_change`].
@@ -48,7 +48,8 @@ impl<T: Transport, H: Hal + Clone + 'static> Gpu<T, H> {
     }
 
     /// Resets the device and brings it up again: after [`GpuEvent::NeedsReset`], or any error. Nothing that was shown or
-    /// attached survives; make a new [`screen`](Gpu::screen).
+    /// attached survives, and endpoints have to be [taken anew](virtio_core::interrupt). On an error the transport is gone: find the
+    /// device again. Then make a new [`screen`](Gpu::screen).
     ///
     /// # Errors
     /// As for [`Gpu::new`].

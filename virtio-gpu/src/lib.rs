@@ -56,8 +56,11 @@
 //! | TRANSFER_TO_HOST_2D, RESOURCE_FLUSH | [`Framebuffer::flush`] |
 //! | DETACH_BACKING, UNREF, fenced | [`Gpu::close`] |
 //! | UPDATE_CURSOR, MOVE_CURSOR | [`Gpu::set_cursor`], [`Gpu::move_cursor`], [`Gpu::hide_cursor`] |
-//! | EVENT_DISPLAY | [`Gpu::poll_display_change`] |
+//! | EVENT_DISPLAY | [`Gpu::poll_display_change`], by interrupt [`Gpu::attend`] |
+//! | DEVICE_NEEDS_RESET | [`Gpu::attend`], [`Gpu::recover`] |
 //! | VIRGL, RESOURCE_UUID, RESOURCE_BLOB, CONTEXT_INIT | not accepted |
+//!
+//! Commands are waited for, not interrupted for: of a GPU's interrupts, only those for its configuration tell anything.
 //!
 //! # When something goes wrong
 //!

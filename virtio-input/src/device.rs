@@ -114,6 +114,9 @@ impl<T: Transport, H: Hal + Clone> Input<T, H> {
 
     /// The next event, or `None` when none waits. Does not block.
     ///
+    /// A device that asks to be reset sends no more events, and this does not say so: now and then, or after an interrupt for its
+    /// configuration, call [`Input::attend`] with [`InterruptStatus::CONFIG`].
+    ///
     /// Call it until it answers `None`: only then does the device have all its buffers back. Before that, it may lack half
     /// of them.
     ///
@@ -187,8 +190,8 @@ impl<T: Transport, H: Hal + Clone> Input<T, H> {
         Ok(self.device.ack_interrupt()?)
     }
 
-    /// Follows up on an interrupt that an [`Endpoint`](virtio_core::Endpoint) has acknowledged in its handler. The endpoint
-    /// comes from [`Input::device`]'s [`endpoint`](virtio_core::device::Device::endpoint). Fetch events after it, too.
+    /// Follows up on an interrupt that an [`Endpoint`](virtio_core::Endpoint) has acknowledged in its handler; a kernel that polls
+    /// may call it at any time, with [`InterruptStatus::CONFIG`]. The endpoint comes from [`Input::device`]'s [`endpoint`](virtio_core::device::Device::endpoint). Fetch events after it, too.
     ///
     /// # Errors
     /// [`InputError::Core`] if the device was taken down.
@@ -197,7 +200,8 @@ impl<T: Transport, H: Hal + Clone> Input<T, H> {
     }
 
     /// Resets the device and brings it up again: after [`DeviceEvent::NeedsReset`], or any error. Events that were not
-    /// fetched are lost.
+    /// fetched are lost, interrupts are off until enabled, and endpoints have to be [taken anew](virtio_core::interrupt). On an error
+    /// the transport is gone: find the device again.
     ///
     /// # Errors
     /// As for [`Input::new`].

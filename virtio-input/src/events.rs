@@ -1,7 +1,11 @@
 //! Events as they come: the driver for a task that waits, rather than asks again and again.
 
+use core::future::poll_fn;
+use core::pin::pin;
+use core::task::Poll;
+
 use virtio_core::queue::{AsyncPort, Bell, Port, Request};
-use virtio_core::{Error, Hal, Transport};
+use virtio_core::{Error, Hal, Misbehaved, Transport};
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::InputError;
@@ -19,8 +23,8 @@ pub struct Events<'d, T: Transport, H: Hal + Clone> {
 }
 
 impl<T: Transport, H: Hal + Clone> Input<T, H> {
-    /// Lends the queues to a task that awaits events. The handler of the device's interrupt rings `bell`, after the
-    /// [`Endpoint`](virtio_core::Endpoint) has acknowledged. Events that wait already are not lost.
+    /// Lends the queues to a task that awaits events. The handler of the device's interrupt rings `bell`, whatever the
+    /// [`Endpoint`](virtio_core::Endpoint) answered, once it has acknowledged. Events that wait already are not lost.
     ///
     /// When the value is dropped, events go on to collect for [`Input::next_event`]. The device may go on to interrupt until
     /// [`Input::disable_interrupts`].
@@ -60,11 +64,21 @@ impl<T: Transport, H: Hal + Clone> Events<'_, T, H> {
     /// Waits for the next event. Dropping the future loses nothing: the event stays for the next call.
     ///
     /// # Errors
-    /// As for [`Input::next_event`].
+    /// As for [`Input::next_event`]; [`Misbehaved::NeedsReset`] if the device asks to be reset: drop this value and
+    /// [`recover`](Input::recover).
     pub async fn next(&mut self) -> Result<InputEvent, InputError> {
         self.post();
         let mut event = [0; EVENT_LEN];
-        let done = self.events.next(&mut event).await?;
+        let done = {
+            let statuses = &self.statuses;
+            let mut next = pin!(self.events.next(&mut event));
+            poll_fn(|context| match next.as_mut().poll(context) {
+                // Whoever waits for a device that has given up waits for ever.
+                Poll::Pending if statuses.needs_reset() => Poll::Ready(Err(Misbehaved::NeedsReset.into())),
+                other => other,
+            })
+            .await?
+        };
         *self.missing = self.missing.saturating_add(1);
         self.post();
         // Nothing is taken from beyond what the device says it wrote.

@@ -5,6 +5,8 @@
 //! * [`Input::new`] brings a device up on any [`Transport`](virtio_core::Transport).
 //! * [`Input::next_event`] answers what has happened, and does not block. [`Input::set_led`] talks back.
 //! * [`Input::events`] lends the device to a task that awaits events, on any executor, woken by the interrupt handler.
+//! * [`Input::enable_interrupts`] asks for an interrupt with the next event; [`Input::attend`] follows up on one for the configuration,
+//!   and [`Input::recover`] brings a device up again that asks for it.
 //! * [`Input::name`], [`Input::ids`], [`Input::supports`] and [`Input::abs_info`] say what kind of device it is: one that
 //!   has the key Enter is a keyboard, one with absolute axes a tablet.
 //!

@@ -90,6 +90,10 @@ pub use discover::{CommandLine, ParameterError, ParameterFault, Placed, command_
 #[cfg(feature = "dtoolkit")]
 #[cfg_attr(docsrs, doc(cfg(feature = "dtoolkit")))]
 pub use discover::{DeviceTree, Specifier, TreeError, TreeFault, TreeSlot, device_tree};
+// What stands in public signatures.
+#[cfg(feature = "dtoolkit")]
+#[cfg_attr(docsrs, doc(cfg(feature = "dtoolkit")))]
+pub use dtoolkit;
 pub use endpoint::MmioEndpoint;
 pub use error::ProbeError;
 pub use probe::{Probed, probe, probe_modern};

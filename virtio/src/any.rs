@@ -10,34 +10,34 @@ use virtio_pci::{ConfigAccess, LegacyEndpoint, LegacyTransport, PciEndpoint, Pci
 /// A device on any of the transports, so that one binary serves machines of both kinds and one driver type fits all.
 ///
 /// `R` is how registers are reached ([`Mapped<H>`](crate::regs::Mapped) through a Hal), `A` how PCI configuration space
-/// is. A kernel that knows only one transport takes that transport's type itself: nothing is decided at run time then.
+/// is, `P` how the ports of legacy PCI devices are: on x86 `PortRegs`, on machines that show them in memory the same as `R`. A
+/// kernel that knows only one transport takes that transport's type itself: nothing is decided at run time then.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "one value a device; there is no heap to put the large one on")]
 #[non_exhaustive]
-pub enum AnyTransport<R: Registers, A: ConfigAccess> {
+pub enum AnyTransport<R: Registers, A: ConfigAccess, P: Registers = R> {
     /// Memory-mapped registers.
     Mmio(MmioTransport<R>),
     /// A PCI function.
     Pci(PciTransport<R, A>),
-    /// A PCI function through its legacy interface. On x86 that is in I/O ports: for machines with other devices besides,
-    /// `R` has to be a type that is either.
-    PciLegacy(LegacyTransport<R, A>),
+    /// A PCI function through its legacy interface.
+    PciLegacy(LegacyTransport<P, A>),
 }
 
-impl<R: Registers, A: ConfigAccess> From<MmioTransport<R>> for AnyTransport<R, A> {
+impl<R: Registers, A: ConfigAccess, P: Registers> From<MmioTransport<R>> for AnyTransport<R, A, P> {
     fn from(transport: MmioTransport<R>) -> Self {
         Self::Mmio(transport)
     }
 }
 
-impl<R: Registers, A: ConfigAccess> From<PciTransport<R, A>> for AnyTransport<R, A> {
+impl<R: Registers, A: ConfigAccess, P: Registers> From<PciTransport<R, A>> for AnyTransport<R, A, P> {
     fn from(transport: PciTransport<R, A>) -> Self {
         Self::Pci(transport)
     }
 }
 
-impl<R: Registers, A: ConfigAccess> From<LegacyTransport<R, A>> for AnyTransport<R, A> {
-    fn from(transport: LegacyTransport<R, A>) -> Self {
+impl<R: Registers, A: ConfigAccess, P: Registers> From<LegacyTransport<P, A>> for AnyTransport<R, A, P> {
+    fn from(transport: LegacyTransport<P, A>) -> Self {
         Self::PciLegacy(transport)
     }
 }
@@ -52,7 +52,7 @@ macro_rules! each {
     };
 }
 
-impl<R: Registers, A: ConfigAccess> Transport for AnyTransport<R, A> {
+impl<R: Registers, A: ConfigAccess, P: Registers> Transport for AnyTransport<R, A, P> {
     fn info(&self) -> TransportInfo {
         each!(self, transport => transport.info())
     }
@@ -124,16 +124,16 @@ impl<R: Registers, A: ConfigAccess> Transport for AnyTransport<R, A> {
 /// An interrupt of a device on any of the transports, for its handler.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum AnyEndpoint<R: Registers> {
+pub enum AnyEndpoint<R: Registers, P: Registers = R> {
     /// Of memory-mapped registers.
     Mmio(MmioEndpoint<R>),
     /// Of a PCI function.
     Pci(PciEndpoint<R>),
     /// Of a PCI function through its legacy interface.
-    PciLegacy(LegacyEndpoint<R>),
+    PciLegacy(LegacyEndpoint<P>),
 }
 
-impl<R: Shareable> Endpoint for AnyEndpoint<R> {
+impl<R: Shareable, P: Shareable> Endpoint for AnyEndpoint<R, P> {
     fn ack(&self) -> InterruptStatus {
         match self {
             Self::Mmio(endpoint) => endpoint.ack(),
@@ -150,8 +150,8 @@ impl<R: Shareable> Endpoint for AnyEndpoint<R> {
     }
 }
 
-impl<R: Shareable, A: ConfigAccess> Interrupts for AnyTransport<R, A> {
-    type Endpoint = AnyEndpoint<R>;
+impl<R: Shareable, A: ConfigAccess, P: Shareable> Interrupts for AnyTransport<R, A, P> {
+    type Endpoint = AnyEndpoint<R, P>;
 
     fn vectors(&self) -> u16 {
         each!(self, transport => transport.vectors())

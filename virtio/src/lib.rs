@@ -78,7 +78,7 @@
 //! # #[cfg(feature = "input")] mod example {
 //! use core::sync::atomic::{AtomicU32, Ordering};
 //! use virtio::input::{Input, InputError};
-//! use virtio::{Endpoint, Error, Hal, Interrupts, transport::InterruptStatus};
+//! use virtio::{Endpoint, Error, Hal, InterruptStatus, Interrupts};
 //!
 //! static HAPPENED: AtomicU32 = AtomicU32::new(0);
 //!
@@ -87,7 +87,7 @@
 //!     HAPPENED.fetch_or(endpoint.ack().bits(), Ordering::Release);
 //! }
 //!
-//! /// In the driver, once `keyboard.device().endpoint(0)?` is where the handler finds it.
+//! /// In the driver, woken.
 //! fn woken<T: Interrupts, H: Hal + Clone>(keyboard: &mut Input<T, H>) -> Result<(), InputError> {
 //!     let status = InterruptStatus::from_bits_truncate(HAPPENED.swap(0, Ordering::Acquire));
 //!     if let Some(event) = keyboard.attend(status)? {
@@ -106,9 +106,41 @@
 //! # }
 //! ```
 //!
+//! How the handler comes by the endpoint: bring the driver up, make the endpoints, put them where the handler finds them, and only
+//! then unmask the interrupts. What came before is not lost if the queues are looked at, and `attend` is called, once afterwards.
+//!
+//! ```
+//! # #[cfg(all(feature = "input", feature = "mmio"))] mod example {
+//! use core::cell::RefCell;
+//! use critical_section::Mutex;
+//! use virtio::{input::{Input, InputError}, mmio::{MmioEndpoint, MmioTransport}, regs::Mapped};
+//! # type MyHal = virtio::OffsetHal<Pages>;
+//! # #[derive(Clone, Copy)] struct Pages;
+//! # unsafe impl virtio::Frames for Pages {
+//! #     fn alloc(&self, _: core::num::NonZeroUsize) -> Option<virtio::PhysAddr> { None }
+//! #     unsafe fn free(&self, _: virtio::PhysAddr, _: core::num::NonZeroUsize) {}
+//! # }
+//! # mod kernel { pub fn unmask(_: u32) {} }
+//!
+//! /// For the handler. `PciEndpoint<Mapped<MyHal>>` for a device on PCI, `AnyEndpoint<…>` for either.
+//! static KEYBOARD: Mutex<RefCell<Option<MmioEndpoint<Mapped<MyHal>>>>> = Mutex::new(RefCell::new(None));
+//!
+//! type Keyboard = Input<MmioTransport<Mapped<MyHal>>, MyHal>;
+//!
+//! fn start(transport: MmioTransport<Mapped<MyHal>>, hal: MyHal, line: u32) -> Result<Keyboard, InputError> {
+//!     let keyboard = Input::new(transport, hal)?;
+//!     let endpoint = keyboard.device().endpoint(0)?; // with MSI-X: one for each of `vectors()`
+//!     critical_section::with(|section| KEYBOARD.borrow_ref_mut(section).replace(endpoint));
+//!     kernel::unmask(line);
+//!     Ok(keyboard)
+//! }
+//! # }
+//! ```
+//!
 //! A PCI device signals by its line, or by MSI-X once it was given messages ([`pci::PciTransport::enable_msix`]): then there is an
-//! endpoint for each vector. Futures without a heap are in [`queue::AsyncPort`], which an interrupt handler wakes by a
-//! [`queue::Bell`]. The example kernels show all of it on five interrupt controllers.
+//! endpoint for each vector, and [`device::Device::signals_by_message`] says, once the device is live, which of the two it has
+//! become. A transport that is to live in a static needs configuration space that does: a `&'static Ecam<…>`. Futures without a heap are in [`queue::AsyncPort`], which an interrupt handler wakes by a
+//! [`queue::Bell`] (which needs an implementation of `critical-section` to link; the kernels have one in `critical.rs`). The example kernels show all of it on five interrupt controllers.
 //!
 //! # Features
 //!
@@ -120,7 +152,7 @@
 //! | `input` | yes | [`input`]: keyboards, mice, tablets |
 //! | `packed` | yes | packed virtqueues, where a device offers them |
 //! | `embedded-graphics` | no | draw with `embedded-graphics` |
-//! | `dtoolkit` | no | find MMIO slots in a device tree, with the `dtoolkit` crate (needs Rust 1.88) |
+//! | `dtoolkit` | no | find MMIO slots in a device tree, with the `dtoolkit` crate 0.4 (needs Rust 1.88) |
 //! | `alloc` | no | lend `Box<[u8]>` and `Vec<u8>`; boxed transports |
 //! | `log`, `defmt` | no | what drivers have to say, through these crates (both may be on) |
 //!

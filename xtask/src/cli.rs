@@ -16,13 +16,13 @@ cargo xtask run [OPTIONS] [-- QEMU ARGS]   boot an example kernel in QEMU (the s
     --arch aarch64|riscv64|x86_64          which kernel      [aarch64; with pci-legacy: x86_64]
     --transport mmio-legacy|mmio|pci|pci-legacy
                                            which kind of device  [mmio-legacy; x86_64: pci]
-    --headless                             no window, no shell: picture, then power off
-    --screenshot FILE.png                  where the picture goes  [target/demo/ARCH-TRANSPORT.png]
+    --headless                             no window: picture, then power off
+    --screenshot FILE.png                  where the picture goes  [target/demo/ARCH-TRANSPORT[-…].png]
     --type TEXT                            type TEXT and Enter before the picture is taken
     --without gpu|keyboard                 leave a device out
     --packed                               devices that offer packed rings (mmio and pci only)
     --polled                               no interrupts: the kernel asks its devices again and again
-    --iommu                                devices behind the platform's IOMMU; all buffers go through a pool
+    --iommu                                devices with ACCESS_PLATFORM, all buffers through a pool (mmio, pci)
     --timeout SECONDS                      counted from QEMU's start                  [60]
     --accel tcg|kvm                        emulate, or use the host's processor      [tcg]
     --defmt                                build the kernel with defmt, decode its log here
@@ -169,11 +169,11 @@ impl RunOptions {
         let name = options.pair;
         if options.packed && !name.transport.is_modern() {
             fail!(
-                "--packed: {name} has a legacy device, which has no packed rings; add --transport mmio or pci"
+                "--packed: {name} has a legacy device, which has no packed rings; use --transport mmio or pci"
             );
         }
         if options.iommu && !name.transport.is_modern() {
-            fail!("--iommu: {name} has a legacy device, which knows no IOMMU; add --transport mmio or pci");
+            fail!("--iommu: {name} has a legacy device, which knows no IOMMU; use --transport mmio or pci");
         }
         Ok(options)
     }

@@ -69,9 +69,6 @@ pub type AnyDevice<'c, P> =
 pub type LegacyDevice<'c, P> =
     LegacyTransport<<P as Platform>::Ports, &'c Config<<P as Platform>::Hal, <P as Platform>::Ports>>;
 
-/// PCI's command register.
-const COMMAND: u16 = 4;
-
 /// A virtio device that was found.
 #[derive(Debug)]
 pub struct Found<T> {
@@ -248,13 +245,12 @@ fn wire<P: Platform, A: ConfigAccess>(
     let line = line.filter(|_| function.bus() == *host.buses.start());
     // Platforms have few messages: none for a device that nobody here drives, or for a run without interrupts.
     let driven = [DeviceId::GPU, DeviceId::INPUT, DeviceId::ENTROPY].contains(&id);
-    if driven && !platform.options().polled && transport.msix_vectors() >= 2 {
+    if driven && !platform.options().polled {
         let (numbers, messages, count) = wiring::messages(platform, transport.msix_vectors());
-        // With a single one, a live device could not be told from one that is back on its line.
-        let messages = messages.get(..count).filter(|messages| messages.len() >= 2).unwrap_or_default();
+        let messages = messages.get(..count).unwrap_or_default();
         match transport.enable_msix(platform.hal(), messages) {
             Ok(0) => {}
-            Ok(vectors) => return Wiring::Messages { numbers, vectors, line },
+            Ok(_) => return Wiring::Messages { numbers, line },
             Err(error) => note(log, format_args!("pci {function}: {error}")),
         }
     }

@@ -23,18 +23,16 @@ pub enum Wiring {
     Messages {
         /// The numbers that they arrive under.
         numbers: [u32; MESSAGES],
-        /// How many vectors the device has for them, at least two.
-        vectors: u16,
         /// The device's line.
         line: Option<u32>,
     },
 }
 
 impl Wiring {
-    /// How the interrupt of one vector comes from a live device that says it has so many.
-    fn interrupt(self, vector: u16, vectors: u16) -> Option<(u32, Kind)> {
+    /// How the interrupt of one vector comes from a live device that signals in this way.
+    fn interrupt(self, vector: u16, by_message: bool) -> Option<(u32, Kind)> {
         match self {
-            Self::Messages { numbers, vectors: given, .. } if given == vectors => {
+            Self::Messages { numbers, .. } if by_message => {
                 numbers.get(usize::from(vector)).map(|&number| (number, Kind::Message(vector)))
             }
             Self::Line(number) | Self::Messages { line: Some(number), .. } => {
@@ -97,9 +95,9 @@ impl<'p, P: Platform> Wires<'p, P> {
         queues: u16,
     ) -> Result<bool, Error> {
         let mut connected = false;
-        let vectors = device.vectors()?;
-        for vector in 0..vectors {
-            let Some((number, kind)) = wiring.interrupt(vector, vectors) else { return Ok(false) };
+        let by_message = device.signals_by_message()?;
+        for vector in 0..device.vectors()? {
+            let Some((number, kind)) = wiring.interrupt(vector, by_message) else { return Ok(false) };
             let endpoint = device.endpoint(vector)?;
             connected = self.platform.handlers().watch(number, kind, source, queues, Some(endpoint))
                 && (kind != Kind::Line || self.platform.enable_interrupt(number));
@@ -141,12 +139,12 @@ mod tests {
     #[test]
     fn a_device_that_refuses_its_messages_is_heard_on_its_line() {
         let line = |number| Some((number, Kind::Line));
-        assert_eq!(Wiring::Line(7).interrupt(0, 1), line(7));
-        assert_eq!(Wiring::None.interrupt(0, 1), None);
-        let both = Wiring::Messages { numbers: [80, 81, 0], vectors: 2, line: Some(35) };
-        assert_eq!(both.interrupt(0, 2), Some((80, Kind::Message(0))));
-        assert_eq!(both.interrupt(1, 2), Some((81, Kind::Message(1))));
-        assert_eq!(both.interrupt(0, 1), line(35));
-        assert_eq!(Wiring::Messages { numbers: [80, 81, 0], vectors: 2, line: None }.interrupt(0, 1), None);
+        assert_eq!(Wiring::Line(7).interrupt(0, false), line(7));
+        assert_eq!(Wiring::None.interrupt(0, false), None);
+        let both = Wiring::Messages { numbers: [80, 81, 0], line: Some(35) };
+        assert_eq!(both.interrupt(0, true), Some((80, Kind::Message(0))));
+        assert_eq!(both.interrupt(1, true), Some((81, Kind::Message(1))));
+        assert_eq!(both.interrupt(0, false), line(35));
+        assert_eq!(Wiring::Messages { numbers: [80, 81, 0], line: None }.interrupt(0, false), None);
     }
 }

@@ -12,7 +12,7 @@ use super::virtqueue::{Queue, Token};
 use crate::dma::{Attachment, Attachments, Entries, Lend};
 use crate::hal::Deadline;
 use crate::transport::Transport;
-use crate::{Error, Hal, Misbehaved, Misuse, QueueIndex, Wait};
+use crate::{Error, Hal, Misbehaved, Misuse, QueueIndex, Status, Wait};
 
 /// One queue of a live device, for requests with payloads of type `P`.
 ///
@@ -63,6 +63,13 @@ impl<'d, P: Lend, T: Transport + ?Sized, H: Hal> Port<'d, P, T, H> {
     #[must_use]
     pub fn in_flight(&self) -> u16 {
         self.typed.queue.in_flight()
+    }
+
+    /// Whether the device asks to be reset (VIRTIO 1.4 §2.1.2): it will use nothing any more, and the queue does not tell. One
+    /// register read.
+    #[must_use]
+    pub fn needs_reset(&self) -> bool {
+        self.transport.status().contains(Status::DEVICE_NEEDS_RESET)
     }
 
     /// Adds a request. The device does not see it before [`Port::publish`].

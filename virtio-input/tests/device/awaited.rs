@@ -6,6 +6,7 @@ use alloc::task::Wake;
 use core::pin::pin;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::task::{Context, Poll, Waker};
+use virtio_core::Misbehaved;
 use virtio_core::queue::Bell;
 use virtio_input::{EventType, InputError, InputEvent, code};
 use virtio_testkit::{Lie, TestHal};
@@ -114,4 +115,24 @@ fn a_bell_serves_one_device() {
     assert_eq!(two.events(&bell).unwrap_err(), InputError::BellTaken);
     drop(events);
     assert!(two.events(&bell).is_ok());
+}
+
+#[test]
+fn who_waits_for_a_device_that_has_given_up_is_told() {
+    let hal = TestHal::new();
+    let device = builder(8, keyboard).build(&hal);
+    let (mut input, bell, woken) = (drive(&device, &hal), Bell::new(), Arc::<Woken>::default());
+    {
+        let mut events = input.events(&bell).unwrap();
+        let mut next = pin!(events.next());
+        assert_eq!(poll(next.as_mut(), &woken), Poll::Pending);
+        device.needs_reset();
+        bell.ring();
+        assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+        let given_up = Err(InputError::Core(Misbehaved::NeedsReset.into()));
+        assert_eq!(poll(next, &woken), Poll::Ready(given_up));
+    }
+    let mut input = input.recover().unwrap();
+    assert!(device.send(0, &wire(1, 30, 1)));
+    assert_eq!(input.next_event(), Ok(Some(key(30))));
 }

@@ -17,7 +17,8 @@ const ENABLE: u32 = 1 << 31;
 ///
 /// **One access is two port accesses.** Nothing else in the machine may use the two ports in between: no interrupt
 /// handler, no other CPU, no firmware service. A kernel that cannot promise this wraps its own lock around each access:
-/// implement [`ConfigAccess`] for the lock, and call this value inside it.
+/// implement [`ConfigAccess`] for the lock, and call this value inside it. The promise is needed for as long as any transport lives: it
+/// uses configuration space when its device comes up, when it is cut off, and when it is dropped.
 #[derive(Debug)]
 pub struct LegacyPorts<R: Registers> {
     ports: R,

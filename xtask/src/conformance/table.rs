@@ -43,6 +43,10 @@ pub fn table(ledger: &Ledger) -> String {
         let _ = writeln!(text, "SHOULD, open: {}", open.join(", "));
     }
     let rest = ledger.clauses().iter().filter(|clause| later.contains(&clause.target.as_str())).count();
+    let _ = writeln!(
+        text,
+        "constr.: true by construction; n/a: does not bind us (why: conformance/ledger/not-applicable.tsv)"
+    );
     let _ = writeln!(text, "not begun: {rest} clauses of {}", later.join(", "));
     text
 }

@@ -54,6 +54,8 @@ struct Shared {
 /// machines whose devices reach only some of the memory, and for kernels that want no allocation per request. All else is
 /// passed on: pages for rings still come from the Hal within, and must be pages that the device reaches.
 ///
+/// Drivers take the pool; transports and what else maps registers take the Hal within. (An endpoint over a pool would keep the pool.)
+///
 /// A buffer of any alignment and length may be shared. It takes slots of 1 KiB; one longer than 64 KiB (32 KiB where `usize` has 32
 /// bits) comes out as several segments, as does any other that does not fit in one piece. What the device may write is zeroed
 /// before it sees it; only what it says it has written is copied back; and a slot is zeroed again before it is free.
