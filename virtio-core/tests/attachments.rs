@@ -270,6 +270,30 @@ fn configuration_fields_belong_to_one_state_of_the_device() {
     }
 }
 
+// shows: pci.layout.1, mmio.regs.5
+#[test]
+fn each_field_is_one_access_of_its_width_and_64_bits_are_two() {
+    let hal = TestHal::new();
+    for legacy in [false, true] {
+        let builder = device(8, hold).config([7; 16]);
+        let device = if legacy { builder.legacy() } else { builder }.build(&hal);
+        let live = up::<()>(&device, &hal, 8).unwrap();
+        let config = live.config(ByteOrder::Little).unwrap();
+        hal.clear_trace();
+        config.u8(3).unwrap();
+        config.u16(2).unwrap();
+        config.u32(4).unwrap();
+        let read = |offset, len| Event::ConfigRead { offset, len };
+        assert_eq!(hal.trace(), [read(3, 1), read(2, 2), read(4, 4)]);
+        hal.clear_trace();
+        config.u64(8).unwrap();
+        // Without a generation, until two readings agree.
+        let times = if legacy { 2 } else { 1 };
+        let halves = (0..times).flat_map(|_| [read(8, 4), read(12, 4)]);
+        assert!(hal.trace().into_iter().eq(halves), "{:?}", hal.trace());
+    }
+}
+
 #[test]
 fn configuration_order_is_little_endian_unless_the_device_is_legacy() {
     let hal = TestHal::new();

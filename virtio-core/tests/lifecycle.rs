@@ -37,6 +37,19 @@ fn status_bits_are_set_in_the_order_of_the_specification() {
     assert_eq!(status_writes(&hal), [Status::empty(), ACK, ACK_DRIVER, ALL_OK, live, Status::empty()]);
 }
 
+// shows: basic.status.2
+#[test]
+fn a_bit_that_the_device_has_set_is_not_cleared_either() {
+    let hal = TestHal::new();
+    let device = device(8, hold).build(&hal);
+    let init = Init::start(device.transport(), hal.clone(), ID).unwrap();
+    device.needs_reset();
+    drop(init.negotiate(&Wanted::default()).unwrap());
+    let writes = status_writes(&hal);
+    let due = ALL_OK | Status::DEVICE_NEEDS_RESET;
+    assert_eq!(writes[3..], [due, due | Status::FAILED]);
+}
+
 // shows: init.1, init.4
 #[test]
 fn features_ok_is_read_back_before_any_queue() {
@@ -110,17 +123,23 @@ fn windows_are_written_high_to_low_and_far_features_negotiated() {
 fn what_is_not_implemented_or_not_wanted_is_not_accepted() {
     let hal = TestHal::new();
     let device = device(8, hold).features(Features::all()).build(&hal);
-    let wanted = Wanted { optional: Features::bit(3) | Features::SR_IOV, ..Wanted::default() };
+    // Asking for them does not help.
+    let reserved = (44..50).fold(Features::empty(), |all, number| all | Features::bit(number));
+    let foreign = Features::SR_IOV | Features::ADMIN_VQ | Features::SUSPEND | reserved;
+    let wanted = Wanted { optional: Features::bit(3) | foreign, ..Wanted::default() };
     let init = Init::start(device.transport(), hal.clone(), ID).unwrap().negotiate(&wanted).unwrap();
     let accepted = init.features();
+    assert_eq!(device.accepted(), accepted);
     let queue = Features::EVENT_IDX | Features::INDIRECT_DESC | Features::IN_ORDER | Features::RING_RESET;
     assert!(accepted.contains(Features::VERSION_1 | queue | Features::bit(3)));
     assert_eq!(accepted.contains(Features::RING_PACKED), cfg!(feature = "packed"));
     // Of queue and transport, what this transport cannot do, of the device, and reserved.
-    let never = [Features::SR_IOV, Features::ADMIN_VQ, Features::SUSPEND, Features::NOTIF_CONFIG_DATA]
-        .into_iter()
-        .chain([2, 49, 101].map(Features::bit));
-    assert!(never.into_iter().all(|feature| !accepted.intersects(feature)), "{accepted:?}");
+    let never = foreign | Features::NOTIF_CONFIG_DATA | Features::bit(2) | Features::bit(101);
+    assert!(!accepted.intersects(never), "{accepted:?}");
+    drop(init);
+    let wanted = Wanted { required: foreign, ..Wanted::default() };
+    let init = Init::start(device.transport(), hal.clone(), ID).unwrap();
+    assert_eq!(init.negotiate(&wanted).map(drop), Err(Incompatible::MissingFeatures(foreign).into()));
 }
 
 #[test]
@@ -229,15 +248,30 @@ fn no_clock_is_a_named_error_and_a_spin_budget_will_do() {
 // shows: split.legacy-virtqueue-layout.1, pci.layout.common-cfg.2, pci.layout.common-cfg.3
 #[test]
 fn queue_sizes_are_fitted_or_refused() {
+    for format in [Features::VERSION_1, Features::VERSION_1 | Features::RING_PACKED] {
+        if cfg!(feature = "packed") || !format.contains(Features::RING_PACKED) {
+            sizes_are_fitted_or_refused(format);
+        }
+    }
+}
+
+fn sizes_are_fitted_or_refused(format: Features) {
     let size = |max: u16, wanted: u16, least: u16, dictates: bool| {
         let hal = TestHal::new();
-        let mut builder = device(max, hold);
+        let mut builder = device(max, hold).features(format);
         if dictates {
             builder = builder.dictates_queue_size();
         }
         let device = builder.build(&hal);
         let init = Init::start(device.transport(), hal.clone(), ID)?.negotiate(&Wanted::default())?;
-        let mut ready = init.queues(&[QueueSpec::new::<()>(0, wanted).at_least(least)])?;
+        assert_eq!(init.features(), format);
+        let ready = init.queues(&[QueueSpec::new::<()>(0, wanted).at_least(least)]);
+        let named = hal.trace().into_iter().filter_map(|event| match event {
+            Event::QueueEnabled { rings, .. } => Some(rings.size),
+            _ => None,
+        });
+        assert!(named.eq(ready.is_ok().then(|| device.ring(0).unwrap().rings().size)));
+        let mut ready = ready?;
         let size = ready.queue_size(0);
         assert_eq!(device.ring(0).unwrap().rings().size, size);
         Ok::<u16, Error>(size)

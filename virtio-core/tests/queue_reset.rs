@@ -109,6 +109,23 @@ fn a_queue_whose_reset_never_ends_takes_the_device_down() {
     }
 }
 
+/// What is said of stopping a queue on MMIO in the list of what does not apply rests on this.
+#[test]
+fn without_the_feature_no_queue_is_stopped() {
+    for format in FORMATS {
+        let hal = TestHal::new();
+        let fake = device(8, hold).features(format).build(&hal);
+        let mut live = up::<Pair>(&fake, &hal, 8).unwrap();
+        live.port::<Pair>(0).unwrap().submit(pair()).unwrap();
+        hal.clear_trace();
+        let outcome = live.stop_queue::<Pair>(0, |_, _| panic!("the device still has it"));
+        assert_eq!(outcome, Err(Incompatible::MissingFeatures(Features::RING_RESET).into()));
+        assert_eq!(hal.trace(), [], "the device was told nothing");
+        fake.complete(0, 0, &[7; 20]);
+        assert!(live.port::<Pair>(0).unwrap().poll().unwrap().is_some());
+    }
+}
+
 // shows: basic.virtqueues.vq-reset.vq-reenable.1
 #[test]
 fn a_queue_is_enabled_again_as_it_was_at_first() {

@@ -206,6 +206,36 @@ fn without_the_feature_no_edid_is_asked_for() {
     hal.finish();
 }
 
+// shows: basic.config.3, gpu.config.fields.text.1, pci.layout.1, mmio.regs.5
+#[test]
+fn in_a_whole_life_two_fields_are_read_and_one_is_written_each_of_32_bits() {
+    let hal = TestHal::new();
+    // The space ends with the last field, which goes with a feature that is offered, and not accepted.
+    let fake = FakeGpu::with(&hal, |builder| builder.features(Features::all()));
+    let mut gpu = Gpu::new(fake.transport(), hal.clone()).unwrap();
+    let mut config = common::config(1);
+    config[0] = 1;
+    fake.device.set_config(config);
+    assert_eq!(gpu.ack_interrupt(), Ok(InterruptStatus::CONFIG));
+    assert_eq!(gpu.poll_display_change(), Ok(true));
+    gpu.display_info().unwrap();
+    let screen = gpu.screen().unwrap();
+    gpu.close(screen).unwrap();
+    drop(gpu);
+    let (mut reads, mut writes) = (Vec::new(), Vec::new());
+    for event in hal.trace() {
+        match event {
+            Event::ConfigRead { offset, len } => reads.push((offset, len)),
+            Event::ConfigWrite { offset, bytes } => writes.push((offset, bytes.len())),
+            _ => {}
+        }
+    }
+    reads.sort_unstable();
+    reads.dedup();
+    assert_eq!((reads, writes), (vec![(0, 4), (8, 4)], vec![(4, 4)]));
+    hal.finish();
+}
+
 // shows: gpu.config.fields.text.1, gpu.config.events.text.1
 #[test]
 fn a_change_is_told_once_and_only_its_bit_is_cleared() {

@@ -39,6 +39,9 @@ impl<R: Shareable> Interrupts for MmioTransport<R> {
 
 /// Reads the interrupt status and acknowledges exactly what was read, and none of the bits that the specification does not
 /// define (VIRTIO 1.4 §4.2.2.2).
+///
+/// The rings are looked at after the acknowledgement, not before: what is used in between has an interrupt of its own then.
+/// (The specification has a driver acknowledge what it has handled: a handler that has read the status, and passes it on, has.)
 pub(crate) fn acknowledge<R: Registers>(regs: &R) -> InterruptStatus {
     let raw = INTERRUPT_STATUS.read(regs);
     // A device that is gone reads as all ones, and has nothing to say.

@@ -28,6 +28,8 @@ struct State {
     size_max: u32,
     /// Control registers as they were written, by offset.
     written: [u32; 64],
+    /// What was written that a sequence is made of, in order: status, features, queue, notifications.
+    steps: Vec<(usize, u32)>,
     /// What was accepted, in two windows.
     features: [u32; 2],
     queue: Option<DeviceQueue>,
@@ -37,7 +39,14 @@ struct State {
 
 impl Slot {
     fn new(hal: &TestHal, version: u32, size_max: u32) -> Self {
-        let state = State { size_max, written: [0; 64], features: [0; 2], queue: None, deaf: false };
+        let state = State {
+            size_max,
+            written: [0; 64],
+            steps: Vec::new(),
+            features: [0; 2],
+            queue: None,
+            deaf: false,
+        };
         Self { hal: hal.clone(), version, state: Mutex::new(state) }
     }
 
@@ -121,6 +130,9 @@ impl Registers for Slot {
     fn write32(&self, offset: usize, value: u32) {
         let mut state = self.state();
         state.written[offset / 4] = value;
+        if [0x020, 0x040, 0x044, 0x050, 0x070].contains(&offset) {
+            state.steps.push((offset, value));
+        }
         match (offset, self.version) {
             (0x020, _) => {
                 let window = usize::try_from(state.at(0x024)).unwrap();
@@ -151,7 +163,30 @@ fn up<'a>(
     init.negotiate(&Wanted::default())?.queues(&[QueueSpec::new::<()>(0, wanted)])?.live()
 }
 
-// shows: mmio.regs.1, mmio.regs.2, mmio.regs.3, mmio.regs.4, mmio.op.init.5, mmio.op.init.6
+// shows: mmio.op.init.6, init.1, init.legacy.1
+#[test]
+fn the_sequence_of_steps_is_the_specifications() {
+    for version in [1, 2] {
+        let hal = TestHal::new();
+        let slot = Slot::new(&hal, version, 8);
+        let mut rng = up(&slot, &hal, 8).unwrap();
+        rng.call(0, &[], &mut [&mut [0; 8]], Duration::from_secs(1)).unwrap();
+        drop(rng);
+        let page = slot.state().steps.iter().find(|(at, _)| *at == 0x040).map_or(0, |(_, page)| *page);
+        let steps: &[(usize, u32)] = if version == 1 {
+            &[(0x020, 0), (0x040, page), (0x070, 7)]
+        } else {
+            // FEATURES_OK behind both windows, and before the queue.
+            &[(0x020, 1), (0x020, 0), (0x070, 0xb), (0x044, 1), (0x070, 0xf)]
+        };
+        let start = [(0x070, 0), (0x070, 1), (0x070, 3)];
+        let end = [(0x050, 0), (0x070, 0)];
+        assert_eq!(slot.state().steps, [&start, steps, &end].concat(), "version {version}");
+        hal.finish();
+    }
+}
+
+// shows: mmio.regs.1, mmio.regs.2, mmio.regs.3, mmio.regs.4, mmio.op.init.5
 #[test]
 fn rings_work_whatever_pages_the_kernel_has() {
     for version in [1, 2] {

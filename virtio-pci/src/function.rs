@@ -122,6 +122,7 @@ mod tests {
         assert!(!gpu.is_platform_bridge());
     }
 
+    // shows: pci.discovery.1, pci.discovery.2
     #[test]
     fn virtio_ids_modern_and_transitional() {
         for (device, id) in [

@@ -17,6 +17,22 @@
 //!     init.port::<()>(0).unwrap().kick();
 //! }
 //! ```
+//!
+//! Until then the configuration space can be read, and not written:
+//!
+//! ```
+//! use virtio_core::{config::ByteOrder, device::Init, Hal, Transport};
+//! fn read<T: Transport, H: Hal + Clone, S>(init: &Init<T, H, S>) -> u8 {
+//!     init.config(ByteOrder::Little).unwrap().u8(0).unwrap()
+//! }
+//! ```
+//! ```compile_fail,E0599
+//! # // shows: init.3
+//! use virtio_core::{device::Init, Hal, Transport};
+//! fn write_too_early<T: Transport, H: Hal + Clone, S>(mut init: Init<T, H, S>) {
+//!     init.write_config(0, &[1]).unwrap();
+//! }
+//! ```
 
 use core::marker::PhantomData;
 

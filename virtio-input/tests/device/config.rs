@@ -144,3 +144,29 @@ fn both_selectors_are_written_and_then_the_size_is_read_first() {
         assert!(trace.iter().filter_map(written).all(|(offset, len)| offset + len <= 2), "question {number}");
     }
 }
+
+// shows: pci.layout.1, mmio.regs.5
+#[test]
+fn each_field_is_read_with_one_access_of_its_width() {
+    type Ask = fn(&mut Input<FakeTransport, TestHal>) -> bool;
+    let text = "Test Keyboard".len();
+    let asks: [(Ask, &[(usize, usize)]); 4] = [
+        (|input| input.name().is_ok(), &[(2, 1)]),
+        (|input| input.ids().is_ok(), &[(2, 1), (8, 2), (10, 2), (12, 2), (14, 2)]),
+        (|input| input.supports(EventType::KEY).is_ok(), &[(2, 1), (8, 1), (9, 1), (10, 1), (11, 1)]),
+        (|input| input.abs_info(code::ABS_X).is_ok(), &[(2, 1), (8, 4), (12, 4), (16, 4), (20, 4), (24, 4)]),
+    ];
+    let hal = TestHal::new();
+    let device = builder(8, keyboard).build(&hal);
+    let mut input = drive(&device, &hal);
+    for (number, (ask, due)) in asks.into_iter().enumerate() {
+        hal.clear_trace();
+        assert!(ask(&mut input));
+        let read = hal.trace().into_iter().filter_map(|event| match event {
+            Event::ConfigRead { offset, len } => Some((offset, len)),
+            _ => None,
+        });
+        let name = (8..8 + text).map(|at| (at, 1)).filter(|_| number == 0);
+        assert!(read.eq(due.iter().copied().chain(name)), "question {number}");
+    }
+}

@@ -83,6 +83,53 @@ fn no_capability_is_written_but_the_window() {
     assert_eq!(into_capabilities(&machine), []);
 }
 
+/// Fields of the common structure that a driver may write, `queue_reset` included (VIRTIO 1.4 §4.1.4.3).
+const WRITABLE: [usize; 16] = [
+    0x00,
+    0x08,
+    0x0c,
+    CONFIG_VECTOR,
+    STATUS,
+    0x16,
+    0x18,
+    QUEUE_VECTOR,
+    ENABLE,
+    0x20,
+    0x24,
+    0x28,
+    0x2c,
+    0x30,
+    0x34,
+    0x3a,
+];
+const ENABLE: usize = 0x1c;
+
+// shows: pci.layout.common-cfg.1, pci.layout.common-cfg.6
+#[test]
+fn no_read_only_field_is_written_and_no_queue_switched_off() {
+    let common = |device: &Device| {
+        let trace = device.take().into_iter();
+        let writes: Vec<_> = trace
+            .filter_map(|access| match access {
+                Write(at, _, value) if at < 0x40 => Some((at, value)),
+                _ => None,
+            })
+            .collect();
+        assert!(writes.iter().all(|(at, _)| WRITABLE.contains(at)), "{writes:x?}");
+        let enables = writes.iter().filter(|(at, _)| *at == ENABLE);
+        assert!(enables.map(|(_, value)| *value).eq([1, 1]), "{writes:x?}");
+        assert!(writes.contains(&(0x3a, 1)), "a queue was reset");
+    };
+    let (machine, device) = (Machine::new(), Device::new(&[0, 1]));
+    let function = machine.add_gpu(0, 1);
+    whole_life(device.open(&machine, function, None).unwrap());
+    common(&device);
+    let (machine, device) = (Machine::new(), Device::new(&[0, 1]));
+    let (access, gpu) = Windowed::new(&machine, &device);
+    whole_life(through(&access, gpu));
+    common(&device);
+}
+
 // shows: pci.op.init.msix.1, pci.op.init.msix.4
 #[test]
 fn every_size_of_table_will_do_and_no_vector_lies_outside() {

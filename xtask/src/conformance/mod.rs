@@ -8,6 +8,7 @@
 mod annotation;
 mod clauses;
 mod ledger;
+mod ran;
 mod sources;
 mod table;
 
@@ -46,6 +47,19 @@ pub fn check() -> Result {
     }
     if !faults.is_empty() {
         fail!("the ledger does not hold: {} of its rules broken, see above", faults.len());
+    }
+    Ok(())
+}
+
+/// Compares the record with the output of `cargo test` over the workspace: what is named must have been run.
+pub fn check_ran(output: &str) -> Result {
+    let recorded = file(&workspace::root().join(FOLDER).join("shown.tsv"))?;
+    let missing = ran::missing(&recorded, output);
+    for place in &missing {
+        println!("did not run: {place}");
+    }
+    if !missing.is_empty() {
+        fail!("{} tests that the ledger names did not run", missing.len());
     }
     Ok(())
 }

@@ -5,14 +5,17 @@ use std::process::Command;
 use crate::exec::{self, BUILD_LIMIT};
 use crate::failure::fail;
 use crate::report::Report;
-use crate::workspace;
+use crate::{conformance, workspace};
 
 /// Runs and counts them.
 pub fn run(report: &mut Report) {
     for more in [&[][..], &["--all-features"]] {
         let mut cargo = Command::new("cargo");
         cargo.current_dir(workspace::root()).args(["test", "--workspace", "--no-fail-fast"]).args(more);
-        count(report, &mut cargo, format!("cargo test --workspace {}", more.join(" ")).trim());
+        let output = count(report, &mut cargo, format!("cargo test --workspace {}", more.join(" ")).trim());
+        if !more.is_empty() {
+            report.check("the tests that the ledger names were run", || conformance::check_ran(&output));
+        }
     }
 }
 
