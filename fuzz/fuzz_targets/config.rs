@@ -90,7 +90,7 @@ struct Block(usize);
 
 impl Block {
     fn check(&self, offset: usize, width: usize) {
-        assert!(offset % width == 0 && offset.checked_add(width).is_some_and(|end| end <= self.0));
+        assert!(offset.is_multiple_of(width) && offset.checked_add(width).is_some_and(|end| end <= self.0));
     }
 }
 
@@ -148,8 +148,9 @@ fuzz_target!(|input: &[u8]| {
     let order = if how & 2 != 0 { ByteOrder::Native } else { ByteOrder::Little };
     let space = Space { input: Cell::new(rest), len: usize::from(*len), legacy, log: RefCell::default() };
     let config = Config::new(&space, order);
-    let inside =
-        |width: usize| offset % width == 0 && offset.checked_add(width).is_some_and(|end| end <= space.len);
+    let inside = |width: usize| {
+        offset.is_multiple_of(width) && offset.checked_add(width).is_some_and(|end| end <= space.len)
+    };
     assert_eq!(config.u8(offset).is_ok(), inside(1));
     assert_eq!(config.u16(offset).is_ok(), inside(2));
     assert_eq!(config.u32(offset).is_ok(), inside(4));

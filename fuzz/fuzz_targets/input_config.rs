@@ -10,7 +10,7 @@ use virtio_testkit::{FakeDevice, Reply, TestHal};
 fuzz_target!(|input: &[u8]| {
     let [how, rest @ ..] = input else { return };
     let hal = TestHal::new();
-    let mut bytes = rest.to_vec().into_iter();
+    let mut bytes = Vec::from(rest).into_iter();
     let len = if how & 1 == 0 { 136 } else { usize::from(*how) };
     let mut builder = FakeDevice::builder(DeviceId::INPUT)
         .config(vec![0; len])

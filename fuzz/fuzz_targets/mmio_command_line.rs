@@ -29,7 +29,7 @@ fuzz_target!(|line: &str| {
 
 fn check(placed: Placed) {
     let Placed { slot, interrupt, id } = placed;
-    assert!(interrupt != 0 && slot.len > 0 && slot.base.get() % 4 == 0);
+    assert!(interrupt != 0 && slot.len > 0 && slot.base.get().is_multiple_of(4));
     assert!(slot.base.get().checked_add(slot.len as u64).is_some());
     let id = id.map_or(String::new(), |id| format!(":{id}"));
     let plain = format!("virtio_mmio.device={}@{:#x}:{interrupt}{id}", slot.len, slot.base.get());

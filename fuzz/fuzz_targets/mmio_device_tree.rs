@@ -14,7 +14,7 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(nodes <= bytes.len() / 4, "more slots than nodes");
         match found {
             Ok(found) => {
-                assert!(found.slot.len > 0 && found.slot.base.get() % 4 == 0);
+                assert!(found.slot.len > 0 && found.slot.base.get().is_multiple_of(4));
                 assert!(found.slot.base.get().checked_add(found.slot.len as u64).is_some());
                 assert!(found.interrupt.is_none_or(|interrupt| !interrupt.cells().is_empty()));
             }

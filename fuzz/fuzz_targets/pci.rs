@@ -92,8 +92,8 @@ fn go<T: Transport + Interrupts>(mut transport: T, hal: &TestHal, queues: usize)
         [(0, 1), (0, 2), (0, 4), (4, 4), (usize::MAX, 1), (transport.config_len(), 1), (1, 2)]
     {
         let mut bytes = vec![0; len];
-        let inside =
-            offset % len == 0 && offset.checked_add(len).is_some_and(|end| end <= transport.config_len());
+        let inside = offset.is_multiple_of(len)
+            && offset.checked_add(len).is_some_and(|end| end <= transport.config_len());
         assert_eq!(transport.read_config(offset, &mut bytes).is_ok(), inside);
         assert_eq!(transport.write_config(offset, &bytes).is_ok(), inside);
     }

@@ -67,7 +67,10 @@ impl State {
         }
         let number = usize::from(bar as u8);
         let width = width as usize;
-        assert!(matches!(width, 1 | 2 | 4) && offset as usize % width == 0, "{width} bytes at {offset:#x}");
+        assert!(
+            matches!(width, 1 | 2 | 4) && (offset as usize).is_multiple_of(width),
+            "{width} bytes at {offset:#x}"
+        );
         let decoded = self.decoded();
         let (_, range) =
             decoded.iter().find(|(index, _)| *index == number).expect("the window is onto a BAR");
@@ -198,7 +201,7 @@ impl Hardware {
 
     /// What a mapper of BARs does: refuses nothing, and complains of what no driver may ask for.
     pub fn map(&self, address: PhysAddr, len: usize) -> Result<Window, HalError> {
-        assert!(len > 0 && address.get() % 4 == 0, "{len} bytes at {address}");
+        assert!(len > 0 && address.get().is_multiple_of(4), "{len} bytes at {address}");
         assert!(self.covers(address.get(), len as u64), "{len} bytes at {address} lie outside the BARs");
         Ok(Window { hardware: self.clone(), base: address.get(), len })
     }
@@ -211,7 +214,7 @@ impl Hardware {
 
 impl ConfigAccess for Hardware {
     fn read32(&self, function: FunctionAddress, offset: u16) -> u32 {
-        assert!(offset % 4 == 0 && offset < 4096, "a read at {offset:#x}");
+        assert!(offset.is_multiple_of(4) && offset < 4096, "a read at {offset:#x}");
         let mut state = self.state();
         state.count();
         if function.number() != 0 {
@@ -222,7 +225,7 @@ impl ConfigAccess for Hardware {
     }
 
     fn write32(&self, function: FunctionAddress, offset: u16, value: u32) {
-        assert!(offset % 4 == 0 && offset < 4096, "a write at {offset:#x}");
+        assert!(offset.is_multiple_of(4) && offset < 4096, "a write at {offset:#x}");
         let mut state = self.state();
         state.count();
         if function.number() != 0 {
@@ -258,7 +261,7 @@ pub struct Window {
 impl Window {
     fn read(&self, offset: usize, width: usize) -> u64 {
         assert!(
-            offset % width == 0 && offset + width <= self.len,
+            offset.is_multiple_of(width) && offset + width <= self.len,
             "a read of {width} at {offset:#x} of {:#x}",
             self.len
         );
@@ -269,7 +272,7 @@ impl Window {
 
     fn write(&self, offset: usize, width: usize, value: u64) {
         assert!(
-            offset % width == 0 && offset + width <= self.len,
+            offset.is_multiple_of(width) && offset + width <= self.len,
             "a write of {width} at {offset:#x} of {:#x}",
             self.len
         );
