@@ -16,7 +16,7 @@
 //! * [`Transport`]: plain numbers in and out; `virtio-mmio` and `virtio-pci` implement it.
 //!
 //! # What it is not
-//! It drives no device by itself (`virtio-gpu`, `virtio-input` do), knows no register layout, assumes no interrupt
+//! It drives no device by itself (`virtio-gpu`, `virtio-input`, `virtio-rng` do), knows no register layout, assumes no interrupt
 //! controller, no executor and no heap, and has no global state.
 //!
 //! # For driver authors

@@ -150,8 +150,10 @@
 //! | `pci` | yes | [`pci`]: modern and legacy devices, with bus walk and BAR allocation |
 //! | `gpu` | yes | [`gpu`]: 2D screens, EDID, hardware cursor |
 //! | `input` | yes | [`input`]: keyboards, mice, tablets |
+//! | `rng` | yes | [`rng`]: random bytes from the host |
 //! | `packed` | yes | packed virtqueues, where a device offers them |
 //! | `embedded-graphics` | no | draw with `embedded-graphics` |
+//! | `rand_core` | no | seed generators from the entropy device, through `rand_core` |
 //! | `dtoolkit` | no | find MMIO slots in a device tree, with the `dtoolkit` crate 0.4 (needs Rust 1.88) |
 //! | `alloc` | no | lend `Box<[u8]>` and `Vec<u8>`; boxed transports |
 //! | `log`, `defmt` | no | what drivers have to say, through these crates (both may be on) |
@@ -176,3 +178,5 @@ pub use virtio_input as input;
 pub use virtio_mmio as mmio;
 #[cfg(feature = "pci")]
 pub use virtio_pci as pci;
+#[cfg(feature = "rng")]
+pub use virtio_rng as rng;

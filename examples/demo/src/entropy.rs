@@ -8,7 +8,8 @@ use crate::platform::Platform;
 use crate::random::{Bytes, Random};
 use core::fmt;
 use virtio::pci::{FunctionAddress, PciError};
-use virtio::{Error, Features, Hal};
+use virtio::rng::RngError;
+use virtio::{Features, Hal};
 
 /// An entropy device and how to wait for it.
 pub enum Entropy<'c, P: Platform, H: Hal + Clone> {
@@ -54,7 +55,7 @@ impl<'c, P: Platform, H: Hal + Clone> Entropy<'c, P, H> {
     /// # Errors
     ///
     /// The device is lost.
-    pub async fn read(&mut self, platform: &P) -> Result<Bytes, Error> {
+    pub async fn read(&mut self, platform: &P) -> Result<Bytes, RngError> {
         match (self, platform.handlers().bell(Source::Random)) {
             (Self::Awaited(random), Some(bell)) => random.awaited(bell).await,
             (Self::Awaited(random) | Self::Asked(random), _) => random.read(),
@@ -79,7 +80,7 @@ pub enum NoEntropy {
     /// It cannot be reached.
     Pci(PciError),
     /// It does not come up.
-    Device(Error),
+    Device(RngError),
 }
 
 impl fmt::Display for NoEntropy {

@@ -1,21 +1,17 @@
-//! Random bytes from an entropy device (VIRTIO 1.4 §5.4), which is one queue and nothing else: it is driven here by hand,
-//! waiting for the device, or awaited.
+//! Random bytes from an entropy device, as many as fit a line of the terminal: waited for, or awaited.
 
 use core::fmt;
-use core::time::Duration;
-use virtio::device::{Device, Init, Wanted};
-use virtio::queue::{AsyncPort, Bell, QueueSpec, Request};
-use virtio::{DeviceId, Error, Hal, Transport};
+use virtio::device::Device;
+use virtio::queue::Bell;
+use virtio::rng::{Rng, RngError};
+use virtio::{Hal, Transport};
 
 /// Bytes that are asked for at a time.
 pub const LEN: usize = 16;
 
-const QUEUE: u16 = 0;
-const PATIENCE: Duration = Duration::from_secs(10);
-
 /// An entropy device.
 #[derive(Debug)]
-pub struct Random<T: Transport, H: Hal + Clone>(Device<T, H>);
+pub struct Random<T: Transport, H: Hal + Clone>(Rng<T, H>);
 
 /// What it answered; the device may give less than was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,14 +26,13 @@ impl<T: Transport, H: Hal + Clone> Random<T, H> {
     /// # Errors
     ///
     /// It cannot be driven.
-    pub fn new(transport: T, hal: H) -> Result<Self, Error> {
-        let init = Init::start(transport, hal, DeviceId::ENTROPY)?.negotiate(&Wanted::default())?;
-        Ok(Self(init.queues(&[QueueSpec::new::<()>(QUEUE, 8).response(LEN)])?.live()?))
+    pub fn new(transport: T, hal: H) -> Result<Self, RngError> {
+        Rng::new(transport, hal).map(Self)
     }
 
     /// The device.
     pub fn device(&self) -> &Device<T, H> {
-        &self.0
+        self.0.device()
     }
 
     /// Asks for bytes and waits for them, looking at the queue again and again.
@@ -45,9 +40,9 @@ impl<T: Transport, H: Hal + Clone> Random<T, H> {
     /// # Errors
     ///
     /// The device is lost.
-    pub fn read(&mut self) -> Result<Bytes, Error> {
+    pub fn read(&mut self) -> Result<Bytes, RngError> {
         let mut bytes = [0; LEN];
-        let len = self.0.exchange(QUEUE, &[], &mut bytes, PATIENCE)?;
+        let len = self.0.read(&mut bytes)?;
         Ok(Bytes { bytes, len })
     }
 
@@ -55,12 +50,10 @@ impl<T: Transport, H: Hal + Clone> Random<T, H> {
     ///
     /// # Errors
     ///
-    /// The device is lost, or the bell serves another queue ([`Error::Down`]).
-    pub async fn awaited(&mut self, bell: &Bell) -> Result<Bytes, Error> {
-        let port = AsyncPort::new(self.0.port::<()>(QUEUE)?, bell).map_err(|_| Error::Down)?;
+    /// The device is lost, or the bell serves another queue.
+    pub async fn awaited(&mut self, bell: &Bell) -> Result<Bytes, RngError> {
         let mut bytes = [0; LEN];
-        let request = port.start(Request::new(()).response(LEN), &mut bytes).map_err(Error::from)?;
-        let len = request.await?.response;
+        let len = self.0.source(bell)?.read(&mut bytes).await?;
         Ok(Bytes { bytes, len })
     }
 }
@@ -82,6 +75,7 @@ mod tests {
     use super::*;
     use crate::executor::Woken;
     use alloc::string::ToString;
+    use virtio::DeviceId;
     use virtio_testkit::{FakeDevice, Reply, TestHal};
 
     fn device(hal: &TestHal, legacy: bool) -> FakeDevice {

@@ -199,6 +199,7 @@ impl<T: Transport, H: Hal + Clone> Guard<T, H> {
             size,
             header_room: spec.header_room,
             response_room: spec.response_room,
+            wipes_responses: spec.wipes_responses,
             table_room: spec.table_room,
             mixed: spec.mixed,
             drains_on_reset: spec.drains_on_reset,

@@ -4,8 +4,8 @@
 //! each queue has places for them, taken once and indexed by the head of the request.
 //!
 //! **Area In Place**: `headers`, `responses` and `tables` hold `size` places of their stride each; place *i* belongs to the
-//! request whose head is *i*. The driver writes a header or table only while its head is not in flight, and copies a response
-//! out, byte by byte and once, only after its used element (I-SHADOW).
+//! request whose head is *i*. The driver writes a header or table, and wipes a response, only while its head is not in flight,
+//! and copies a response out, byte by byte and once, only after its used element (I-SHADOW).
 #![expect(unsafe_code, reason = "copies headers in and responses out")]
 
 use core::marker::PhantomData;
@@ -92,6 +92,8 @@ impl Table<'_> {
 pub(super) struct RequestArea<H: Hal> {
     headers: Option<Places<H>>,
     responses: Option<Places<H>>,
+    /// Whether a place for a response is zeroed before it is used.
+    wipes: bool,
     tables: Option<Places<H>>,
 }
 
@@ -105,6 +107,7 @@ impl<H: Hal + Clone> RequestArea<H> {
         let table = usize::from(setup.table_entries()).saturating_mul(ENTRY);
         self.headers = Places::new(hal, size, setup.header_room, Direction::ToDevice)?;
         self.responses = Places::new(hal, size, setup.response_room, Direction::FromDevice)?;
+        self.wipes = setup.wipes_responses;
         self.tables = Places::new(hal, size, table, Direction::ToDevice)?;
         Ok(())
     }
@@ -112,7 +115,7 @@ impl<H: Hal + Clone> RequestArea<H> {
 
 impl<H: Hal> RequestArea<H> {
     /// No room for anything.
-    pub(super) const EMPTY: Self = Self { headers: None, responses: None, tables: None };
+    pub(super) const EMPTY: Self = Self { headers: None, responses: None, wipes: false, tables: None };
 
     /// Says that the memory will never be freed.
     pub(super) fn report_leak(&self) {
@@ -130,10 +133,15 @@ impl<H: Hal> RequestArea<H> {
         Ok(part)
     }
 
-    /// The place for a response of `len` bytes to the request of `head`.
-    pub(super) fn response(&self, head: Slot, len: usize) -> Result<SharedPart, Misuse> {
+    /// The place for a response of `len` bytes to the request of `head`. Only for a head that is not in flight.
+    pub(super) fn response(&mut self, head: Slot, len: usize) -> Result<SharedPart, Misuse> {
         let places = self.responses.as_ref().ok_or(Misuse::NoRoomDeclared)?;
-        places.part(head, len, Direction::FromDevice)
+        let part = places.part(head, len, Direction::FromDevice)?;
+        if self.wipes {
+            // SAFETY: Area In Place: the place has room for so many bytes (`part` has checked) and nobody else uses it.
+            unsafe { places.place(head).write_bytes(0, len) };
+        }
+        Ok(part)
     }
 
     /// The table of `head`. Only for a head that is not in flight.

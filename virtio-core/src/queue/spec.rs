@@ -19,6 +19,7 @@ pub struct QueueSpec {
     pub(crate) least: u16,
     pub(crate) header_room: usize,
     pub(crate) response_room: usize,
+    pub(crate) wipes_responses: bool,
     pub(crate) table_room: u16,
     pub(crate) mixed: bool,
     pub(crate) drains_on_reset: bool,
@@ -35,6 +36,7 @@ impl QueueSpec {
             least: 1,
             header_room: 0,
             response_room: 0,
+            wipes_responses: false,
             table_room: 0,
             mixed: false,
             drains_on_reset: false,
@@ -87,6 +89,15 @@ impl QueueSpec {
     #[must_use]
     pub const fn response(mut self, bytes: usize) -> Self {
         self.response_room = bytes;
+        self
+    }
+
+    /// Zeroes the room for a response before each request that has one. A device that claims more than it has written is given
+    /// credit for zeros then, and not for what it wrote to that place for an earlier request: where an answer must not be taken
+    /// for another's.
+    #[must_use]
+    pub const fn wiped(mut self) -> Self {
+        self.wipes_responses = true;
         self
     }
 }

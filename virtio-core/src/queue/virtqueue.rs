@@ -27,6 +27,8 @@ pub(crate) struct Setup {
     pub(crate) size: QueueSize,
     pub(crate) header_room: usize,
     pub(crate) response_room: usize,
+    /// Whether that room is zeroed before each request.
+    pub(crate) wipes_responses: bool,
     /// Entries of an indirect table.
     pub(crate) table_room: u16,
     /// Whether chains may end in a table that did not begin in one.

@@ -6,7 +6,7 @@ use super::annotation::{Found, How};
 use super::clauses::{Clause, Level};
 
 /// What has to be met in full: no MUST of these is open. Each with its legacy half.
-const REQUIRED: [&str; 8] = ["core", "admin", "split", "packed", "pci", "mmio", "gpu", "input"];
+const REQUIRED: [&str; 9] = ["core", "admin", "split", "packed", "pci", "mmio", "gpu", "input", "entropy"];
 
 /// How a clause stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

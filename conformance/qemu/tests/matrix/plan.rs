@@ -94,6 +94,7 @@ fn common<W: Way>(group: &mut Group) {
                 ("rng", rng::polled::<W>),
                 ("rng blocking", rng::blocking::<W>),
                 ("rng awaited", rng::awaited::<W>),
+                ("rng driver", rng::driver::<W>),
                 ("interrupts", interrupts::asked_for::<W>),
             ],
             Kind::Blk => &[

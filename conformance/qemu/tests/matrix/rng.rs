@@ -1,8 +1,9 @@
-//! Entropy: a raw queue with several requests in flight.
+//! Entropy: a raw queue with several requests in flight, and the driver.
 
-use qemu_bench::{Cause, Device, Machine, Way};
+use qemu_bench::{Cause, Device, Machine, Rings, Way};
 use virtio::dma::Writable;
 use virtio::queue::{AsyncPort, Bell, Port, QueueSpec, Request};
+use virtio::rng::Rng;
 use virtio::{Endpoint, Hal, Transport};
 
 use crate::case::{SOON, Up, down, up};
@@ -107,4 +108,50 @@ pub(crate) fn awaited<W: Way>(machine: &Machine, device: &Device) {
     assert_eq!(port.free(), 8);
     drop(port);
     down(live);
+}
+
+/// The driver of `virtio-rng`: waiting, awaiting, recovered, and with buffers of its caller's.
+pub(crate) fn driver<W: Way>(machine: &Machine, device: &Device) {
+    let bell = Bell::new();
+    let mut rng = Rng::new(W::open(machine, device), machine.hal()).unwrap();
+    assert_eq!(Rings::of(rng.features()), device.rings.features());
+    let mut bytes = vec![0; LEN];
+    rng.fill(&mut bytes).unwrap();
+    // No piece of what is asked for at a time is like another, and none was left out.
+    let pieces: Vec<_> = bytes.chunks(500).collect();
+    assert!(pieces.iter().all(|piece| looks_random(piece)));
+    assert!(pieces.windows(2).all(|two| two[0] != two[1]));
+
+    let endpoint = rng.device().endpoint(W::vector(Cause::Queue)).unwrap();
+    let signal = W::signal(machine, device, Cause::Queue);
+    let mut awaited = vec![0; 1000];
+    let source = rng.source(&bell).unwrap();
+    let filled = block_on(source.fill(&mut awaited), || {
+        assert!(signal.wait(SOON), "no interrupt");
+        if !endpoint.ack().is_empty() {
+            assert!(signal.settles(SOON), "the line stays up");
+            bell.ring();
+        }
+    });
+    filled.unwrap();
+    drop(source);
+    assert!(looks_random(&awaited) && awaited[..500] != awaited[500..]);
+
+    // Brought up again on the same transport, and then for buffers.
+    let mut rng = rng.recover().unwrap();
+    let mut again = [0; 64];
+    rng.fill(&mut again).unwrap();
+    assert!(looks_random(&again) && again != bytes[..64]);
+    let mut rng: Rng<_, _, Bytes> = Rng::for_buffers(rng.dismantle().unwrap(), machine.hal()).unwrap();
+    let token = rng.submit(vec![0; LEN]).unwrap();
+    let end = std::time::Instant::now() + SOON;
+    let answer = loop {
+        match rng.poll().unwrap() {
+            Some(answer) => break answer,
+            None => assert!(std::time::Instant::now() < end, "no answer"),
+        }
+    };
+    assert_eq!(answer.token, token);
+    assert!(looks_random(answer.bytes()));
+    assert!(rng.dismantle().unwrap().status().is_empty());
 }
