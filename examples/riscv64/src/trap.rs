@@ -15,24 +15,27 @@ global_asm!(
     .text
     .option push
     .option arch, +d            // the target's own, which this assembler is not told of
+    .macro  each integer, floating   // register that a call may change, and its place
+    .set    place, 8
+    .irp    register, t0, t1, t2, t3, t4, t5, t6, a0, a1, a2, a3, a4, a5, a6, a7
+    \integer \register, place(sp)
+    .set    place, place + 8
+    .endr
+    .irp    register, ft0, ft1, ft2, ft3, ft4, ft5, ft6, ft7, ft8, ft9, ft10, ft11
+    \floating \register, place(sp)
+    .set    place, place + 8
+    .endr
+    .irp    register, fa0, fa1, fa2, fa3, fa4, fa5, fa6, fa7
+    \floating \register, place(sp)
+    .set    place, place + 8
+    .endr
+    .endm
     .balign 4
     .global trap
 trap:
     addi    sp, sp, -304
     sd      ra, 0(sp)
-    .set    place, 8
-    .irp    register, t0, t1, t2, t3, t4, t5, t6, a0, a1, a2, a3, a4, a5, a6, a7
-    sd      \register, place(sp)
-    .set    place, place + 8
-    .endr
-    .irp    register, ft0, ft1, ft2, ft3, ft4, ft5, ft6, ft7, ft8, ft9, ft10, ft11
-    fsd     \register, place(sp)
-    .set    place, place + 8
-    .endr
-    .irp    register, fa0, fa1, fa2, fa3, fa4, fa5, fa6, fa7
-    fsd     \register, place(sp)
-    .set    place, place + 8
-    .endr
+    each    sd, fsd
     frcsr   t0
     sd      t0, place(sp)
     csrr    a0, scause
@@ -40,19 +43,7 @@ trap:
     ld      t0, place(sp)
     fscsr   t0
     ld      ra, 0(sp)
-    .set    place, 8
-    .irp    register, t0, t1, t2, t3, t4, t5, t6, a0, a1, a2, a3, a4, a5, a6, a7
-    ld      \register, place(sp)
-    .set    place, place + 8
-    .endr
-    .irp    register, ft0, ft1, ft2, ft3, ft4, ft5, ft6, ft7, ft8, ft9, ft10, ft11
-    fld     \register, place(sp)
-    .set    place, place + 8
-    .endr
-    .irp    register, fa0, fa1, fa2, fa3, fa4, fa5, fa6, fa7
-    fld     \register, place(sp)
-    .set    place, place + 8
-    .endr
+    each    ld, fld
     addi    sp, sp, 304
     sret
     .option pop
