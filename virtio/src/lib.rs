@@ -170,12 +170,18 @@ mod any;
 #[cfg(all(feature = "mmio", feature = "pci"))]
 pub use any::{AnyEndpoint, AnyTransport};
 pub use virtio_core::*;
+#[cfg(feature = "blk")]
+pub use virtio_blk as blk;
+#[cfg(feature = "console")]
+pub use virtio_console as console;
 #[cfg(feature = "gpu")]
 pub use virtio_gpu as gpu;
 #[cfg(feature = "input")]
 pub use virtio_input as input;
 #[cfg(feature = "mmio")]
 pub use virtio_mmio as mmio;
+#[cfg(feature = "net")]
+pub use virtio_net as net;
 #[cfg(feature = "pci")]
 pub use virtio_pci as pci;
 #[cfg(feature = "rng")]

@@ -1,0 +1,4 @@
+//! The virtio blk device.
+#![no_std]
+#![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
