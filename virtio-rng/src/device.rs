@@ -3,12 +3,11 @@
 use core::marker::PhantomData;
 use core::mem;
 
-use virtio_core::device::{Device, DeviceEvent, Init, NotStopped, Wanted};
+use virtio_core::device::{Device, DeviceEvent, Init, Wanted};
 use virtio_core::dma::Lend;
 use virtio_core::hal::DEFAULT_TIMEOUT;
 use virtio_core::queue::QueueSpec;
-use virtio_core::transport::{InterruptStatus, TransportInfo};
-use virtio_core::{DeviceId, Features, Hal, Transport};
+use virtio_core::{DeviceId, Hal, Transport};
 
 use crate::RngError;
 use crate::abi::REQUESTQ;
@@ -97,20 +96,6 @@ impl<T: Transport, H: Hal + Clone, P: Lend> Rng<T, H, P> {
         Ok(Self { device: init.queues(&[queue])?.live()?, payload: PhantomData })
     }
 
-    /// The features negotiated. The device type has none of its own (VIRTIO 1.4 §5.4.3).
-    #[must_use]
-    pub fn features(&self) -> Features {
-        self.device.features()
-    }
-
-    /// How the device is reached.
-    ///
-    /// # Errors
-    /// [`RngError::Core`].
-    pub fn transport_info(&self) -> Result<TransportInfo, RngError> {
-        Ok(self.device.transport_info()?)
-    }
-
     /// Asks for an interrupt with the next answer. Answers whether one waits *already*: fetch it then, for there may be no
     /// interrupt for it.
     ///
@@ -129,44 +114,11 @@ impl<T: Transport, H: Hal + Clone, P: Lend> Rng<T, H, P> {
         self.device.port::<P>(REQUESTQ)?.disable_interrupts();
         Ok(())
     }
+}
 
-    /// Reads why the device interrupts and acknowledges it. Fetch answers after it, not before.
-    ///
-    /// # Errors
-    /// [`RngError::Core`], also if the device asks to be reset: it is taken down then.
-    pub fn ack_interrupt(&mut self) -> Result<InterruptStatus, RngError> {
-        Ok(self.device.ack_interrupt()?)
-    }
-
-    /// Follows up on an interrupt that an [`Endpoint`](virtio_core::Endpoint) has acknowledged in its handler. The endpoint
-    /// comes from [`Rng::device`]'s [`endpoint`](virtio_core::device::Device::endpoint). Fetch answers after it, too.
-    ///
-    /// # Errors
-    /// [`RngError::Core`] if the device was taken down.
-    pub fn attend(&mut self, status: InterruptStatus) -> Result<Option<DeviceEvent>, RngError> {
-        Ok(self.device.attend(status)?)
-    }
-
-    /// Resets the device and brings it up again: after [`DeviceEvent::NeedsReset`], or any [`RngError::Core`]. Buffers that
-    /// were with it are dropped.
-    ///
-    /// # Errors
-    /// As for [`Rng::new`].
-    pub fn recover(self) -> Result<Self, RngError> {
-        self.device.rebuild(Self::bring_up)
-    }
-
-    /// The device below.
-    #[must_use]
-    pub fn device(&self) -> &Device<T, H> {
-        &self.device
-    }
-
-    /// Resets the device, frees its memory and gives the transport back.
-    ///
-    /// # Errors
-    /// [`NotStopped`] if the device does not confirm its reset.
-    pub fn dismantle(self) -> Result<T, NotStopped<Option<T>>> {
-        self.device.dismantle()
+virtio_core::lifecycle! {
+    impl[T: Transport, H: Hal + Clone, P: Lend] Rng<T, H, P> {
+        device: device, transport: T, hal: H, error: RngError,
+        attend: DeviceEvent, recover: Self::bring_up,
     }
 }

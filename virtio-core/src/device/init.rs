@@ -113,7 +113,31 @@ impl<T: Transport, H: Hal + Clone> Init<T, H, FeaturesOk> {
     /// # Errors
     /// [`Incompatible::NoQueue`], [`Incompatible::QueueTooSmall`], what the transport answers, and
     /// [`Error::Platform`] if there is no memory.
-    pub fn queues(mut self, specs: &[QueueSpec]) -> Result<Init<T, H, QueuesReady>, Error> {
+    pub fn queues(self, specs: &[QueueSpec]) -> Result<Init<T, H, QueuesReady>, Error> {
+        self.queues_each(specs.iter().copied())
+    }
+
+    /// Builds queues whose number is known at run time: of a device that says how many it has.
+    ///
+    /// ```
+    /// use virtio_core::device::{FeaturesOk, Init, QueuesReady};
+    /// use virtio_core::queue::QueueSpec;
+    /// use virtio_core::{Error, Hal, Transport};
+    ///
+    /// fn pairs<T: Transport, H: Hal + Clone>(
+    ///     init: Init<T, H, FeaturesOk>,
+    ///     pairs: u16,
+    /// ) -> Result<Init<T, H, QueuesReady>, Error> {
+    ///     init.queues_each((0..2 * pairs).map(|index| QueueSpec::new::<()>(index, 64).response(64)))
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Init::queues`].
+    pub fn queues_each(
+        mut self,
+        specs: impl ExactSizeIterator<Item = QueueSpec>,
+    ) -> Result<Init<T, H, QueuesReady>, Error> {
         self.guard.declare(specs)?;
         Ok(Init { guard: self.guard, stage: PhantomData })
     }
@@ -153,10 +177,10 @@ impl<T: Transport, H: Hal + Clone> Guard<T, H> {
         Ok(())
     }
 
-    fn declare(&mut self, specs: &[QueueSpec]) -> Result<(), Error> {
+    fn declare(&mut self, specs: impl ExactSizeIterator<Item = QueueSpec>) -> Result<(), Error> {
         self.queues = QueueSet::with_room(self.hal.clone(), specs.len())?;
         for spec in specs {
-            self.declare_one(spec)?;
+            self.declare_one(&spec)?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use core::fmt;
 use core::time::Duration;
 
 use super::guard::{Guard, Parts, Stop};
-use crate::config::{ByteOrder, Config};
+use crate::config::{ByteOrder, Config, Field, WritableValue};
 use crate::dma::Lend;
 use crate::hal::Deadline;
 use crate::queue::{Port, Rejected, Request, Token};
@@ -95,6 +95,21 @@ impl<T: Transport, H: Hal + Clone> Device<T, H> {
     /// [`Incompatible::ConfigTooSmall`](crate::Incompatible) outside the space.
     pub fn write_config(&mut self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
         self.guard.transport_mut()?.write_config(offset, bytes)
+    }
+
+    /// Writes a field of the configuration space. `order` is the byte order it has on a legacy transport.
+    ///
+    /// # Errors
+    /// As for [`Device::write_config`].
+    pub fn set_config<V: WritableValue>(
+        &mut self,
+        order: ByteOrder,
+        field: Field<V>,
+        value: V,
+    ) -> Result<(), Error> {
+        let order = if self.guard.transport()?.is_legacy() { order } else { ByteOrder::Little };
+        let bytes = value.to_wire(order);
+        self.write_config(field.offset(), bytes.get(..V::LEN).unwrap_or_default())
     }
 
     /// Reads why the device interrupts and acknowledges it. Look at the queues *after* it: what arrives in between has no

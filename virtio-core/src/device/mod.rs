@@ -8,6 +8,7 @@ mod attached;
 mod events;
 mod guard;
 mod init;
+mod lifecycle;
 mod live;
 mod loan;
 mod negotiate;

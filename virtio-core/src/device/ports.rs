@@ -5,6 +5,7 @@ use core::slice::IterMut;
 
 use super::guard::Parts;
 use super::live::Device;
+use crate::config::{ByteOrder, Config};
 use crate::dma::Lend;
 use crate::queue::{Port, Queue};
 use crate::transport::Transport;
@@ -32,6 +33,15 @@ impl<'d, T: Transport + ?Sized, H: Hal> Ports<'d, T, H> {
         let index = QueueIndex::new(queue);
         let queue = self.queues.find(|queue| queue.index() == index).ok_or(Misuse::NoSuchQueue)?;
         Port::new(queue, None, self.transport, self.hal)
+    }
+}
+
+impl<'d, T: Transport + ?Sized, H: Hal> Ports<'d, T, H> {
+    /// The configuration space, for reading while the queues are lent. `order` is the byte order it has on a legacy transport.
+    #[must_use]
+    pub fn config(&self, order: ByteOrder) -> Config<'d, T> {
+        let order = if self.transport.is_legacy() { order } else { ByteOrder::Little };
+        Config::new(self.transport, order)
     }
 }
 

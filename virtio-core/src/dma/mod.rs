@@ -13,8 +13,10 @@
 //! **I-LOAN (no borrow outlives its loan).** A payload is parked in its slot *before* its pointers are taken, is not
 //! touched while the device may use them, and leaves the slot only after that.
 mod attach;
+mod compose;
 mod direction;
 mod lend;
+mod part;
 mod private;
 mod region;
 mod shared;
@@ -22,8 +24,10 @@ mod typed;
 
 pub use attach::Attachment;
 pub(crate) use attach::{Attachments, Entries};
+pub use compose::Either;
 pub use direction::{Both, DmaDirection, FromDevice, ToDevice};
 pub use lend::{Exclusive, Lend, ReadBuffer, Readable, Stretch, Writable, WriteBuffer};
+pub use part::Part;
 pub(crate) use private::Private;
 pub(crate) use region::Region;
 pub(crate) use shared::{Record, SharedPart, share_all, share_whole};

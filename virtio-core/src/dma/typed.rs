@@ -133,6 +133,18 @@ impl<H: Hal, D: DmaDirection> Dma<[u8], H, D> {
     }
 }
 
+impl<H: Hal, D: DmaDirection> AsRef<[u8]> for Dma<[u8], H, D> {
+    fn as_ref(&self) -> &[u8] {
+        self.as_slice()
+    }
+}
+
+impl<H: Hal, D: DmaDirection> AsMut<[u8]> for Dma<[u8], H, D> {
+    fn as_mut(&mut self) -> &mut [u8] {
+        self.as_mut_slice()
+    }
+}
+
 impl<T: ?Sized, H: Hal, D: DmaDirection> fmt::Debug for Dma<T, H, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Dma").field("paddr", &self.paddr()).field("pages", &self.pages()).finish()

@@ -9,6 +9,7 @@ use super::area::RequestArea;
 use super::build::Builder;
 use super::format::{Counts, Format};
 use super::quick::Quick;
+use super::request::Copied;
 use super::ring::on;
 use super::slots::{Marks, Parked, Slot, Slots};
 use super::virtqueue::{Queue, Token};
@@ -52,7 +53,7 @@ impl<P: Lend, H: Hal> Typed<'_, P, H> {
     pub(super) fn add(
         &mut self,
         hal: &H,
-        header: &[u8],
+        copied: Copied<'_>,
         entries: Option<Entries>,
         payload: P,
         response: usize,
@@ -63,7 +64,7 @@ impl<P: Lend, H: Hal> Typed<'_, P, H> {
             return Err((self.queue.no_room(), payload));
         }
         let parts =
-            Parts { header, entries, response, readable: payload.readable(), writable: payload.writable() };
+            Parts { copied, entries, response, readable: payload.readable(), writable: payload.writable() };
         let order = counts.added;
         // SAFETY: Typed Once; a descriptor of the free list heads no request, and so nothing is parked there.
         let parked = unsafe { slots.park(slots.free_first, payload) };
@@ -113,7 +114,7 @@ impl<P: Lend, H: Hal> Typed<'_, P, H> {
 /// What a request is made of, in the order of its chain.
 #[derive(Clone, Copy)]
 struct Parts<'a> {
-    header: &'a [u8],
+    copied: Copied<'a>,
     entries: Option<Entries>,
     readable: usize,
     writable: usize,
@@ -124,7 +125,7 @@ impl Parts<'_> {
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn least_segments(&self) -> usize {
         let one = |is: bool| usize::from(is);
-        let single = one(!self.header.is_empty()) + one(self.entries.is_some()) + one(self.response > 0);
+        let single = one(!self.copied.is_empty()) + one(self.entries.is_some()) + one(self.response > 0);
         self.readable.saturating_add(self.writable).saturating_add(single)
     }
 
@@ -148,7 +149,7 @@ impl Parts<'_> {
         let expected = u16::try_from(self.least_segments()).map_err(|_| None)?;
         let mut quick = Quick::<R, H, TABLE>::new(ring, slots, area, hal, expected);
         let entries = self.entries.map(|part| SharedPart::own(part.device, part.bytes, Direction::ToDevice));
-        let usual = quick.push_header(self.header)
+        let usual = quick.push_header(self.copied)
             && entries.is_none_or(|part| quick.push_own(&part))
             && quick.push_payload(parked, self.readable, Direction::ToDevice)
             && quick.push_payload(parked, self.writable, Direction::FromDevice)
@@ -183,7 +184,7 @@ impl Parts<'_> {
         builder: &mut Builder<'_, R, H>,
         parked: &Parked<P>,
     ) -> Result<(), Error> {
-        builder.push_header(self.header)?;
+        builder.push_header(self.copied)?;
         if let Some(entries) = self.entries {
             builder.push_own(SharedPart::own(entries.device, entries.bytes, Direction::ToDevice))?;
         }

@@ -11,6 +11,7 @@
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
+use super::request::Copied;
 use super::slots::Slot;
 use super::virtqueue::Setup;
 use crate::dma::{Region, SharedPart};
@@ -124,12 +125,21 @@ impl<H: Hal> RequestArea<H> {
         }
     }
 
-    /// Copies `header` into the place of `head`. Only for a head that is not in flight.
-    pub(super) fn put_header(&mut self, head: Slot, header: &[u8]) -> Result<SharedPart, Misuse> {
+    /// Copies a header, and what follows it, into the place of `head`. Only for a head that is not in flight.
+    pub(super) fn put_header(&mut self, head: Slot, copied: Copied<'_>) -> Result<SharedPart, Misuse> {
+        let Copied { header, data } = copied;
         let places = self.headers.as_ref().ok_or(Misuse::NoRoomDeclared)?;
-        let part = places.part(head, header.len(), Direction::ToDevice)?;
-        // SAFETY: Area In Place: the place has room for the header (`part` has checked) and nobody else uses it.
-        unsafe { places.place(head).copy_from_nonoverlapping(NonNull::from(header).cast(), header.len()) };
+        let len = header.len().saturating_add(data.len());
+        let part = places.part(head, len, Direction::ToDevice)?;
+        let place = places.place(head);
+        // SAFETY: Area In Place: the place has room for both (`part` has checked) and nobody else uses it.
+        unsafe { place.copy_from_nonoverlapping(NonNull::from(header).cast(), header.len()) };
+        if !data.is_empty() {
+            // SAFETY: as above, so what is behind the header is in the place.
+            let behind = unsafe { place.add(header.len()) };
+            // SAFETY: as above.
+            unsafe { behind.copy_from_nonoverlapping(NonNull::from(data).cast(), data.len()) };
+        }
         Ok(part)
     }
 
@@ -160,17 +170,43 @@ impl<H: Hal> RequestArea<H> {
         }
     }
 
-    /// Copies the first bytes of the response to `head` into `bytes`, as many as both have. Each byte is read once.
-    pub(super) fn read_response(&self, head: Slot, len: usize, bytes: &mut [u8]) -> usize {
+    /// Copies bytes `from..` of the response of `len` bytes to `head` into `bytes`, as many as both have; answers how many.
+    /// Each byte is read once.
+    pub(super) fn read_response(&self, head: Slot, len: usize, from: usize, bytes: &mut [u8]) -> usize {
         let Some(places) = &self.responses else { return 0 };
-        let place = places.place(head);
-        let len = len.min(places.room).min(bytes.len());
-        for (at, byte) in bytes.iter_mut().enumerate().take(len) {
-            // SAFETY: Area In Place: `at < room`.
-            let source = unsafe { place.add(at) };
-            // SAFETY: as above; a lying device may still write it, and any byte will do.
-            *byte = unsafe { source.read_volatile() };
+        let rest = len.min(places.room).saturating_sub(from);
+        let len = rest.min(bytes.len());
+        if len == 0 {
+            return 0;
         }
+        // SAFETY: Area In Place: `from < room`, and `len` bytes from there are in the place.
+        let place = unsafe { places.place(head).add(from) };
+        // SAFETY: as above.
+        unsafe { read_once(place, bytes.get_mut(..len).unwrap_or_default()) };
         len
+    }
+}
+
+/// Copies what lies at `place` into `bytes`, reading each byte once: by words where it is aligned to them. A lying device may
+/// still write it, and any bytes will do.
+///
+/// # Safety
+/// `bytes.len()` bytes from `place` on lie in one place of a live region (Area In Place).
+unsafe fn read_once(place: NonNull<u8>, bytes: &mut [u8]) {
+    const WORD: usize = size_of::<u64>();
+    let aligned = place.cast::<u64>().is_aligned();
+    let (words, tail) = bytes.split_at_mut(if aligned { bytes.len() & !(WORD - 1) } else { 0 });
+    let behind_words = words.len();
+    for (at, word) in words.chunks_exact_mut(WORD).enumerate() {
+        // SAFETY: the caller's promise: `words` is no longer than what lies at `place`, which is aligned.
+        let source = unsafe { place.cast::<u64>().add(at) };
+        // SAFETY: as above.
+        word.copy_from_slice(&unsafe { source.read_volatile() }.to_ne_bytes());
+    }
+    for (at, byte) in tail.iter_mut().enumerate() {
+        // SAFETY: the caller's promise: the tail follows the words.
+        let source = unsafe { place.add(behind_words.wrapping_add(at)) };
+        // SAFETY: as above.
+        *byte = unsafe { source.read_volatile() };
     }
 }

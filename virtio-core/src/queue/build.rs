@@ -10,6 +10,7 @@
 
 use super::area::RequestArea;
 use super::format::{Counts, Entry, Format, INDIRECT, NEXT, WRITE};
+use super::request::Copied;
 use super::slots::{Head, Marks, Parked, Slot, Slots, State};
 use crate::dma::{Lend, Record, SharedPart, Stretch, share_all};
 use crate::hal::Direction;
@@ -191,11 +192,11 @@ impl<'q, R: Format, H: Hal> Builder<'q, R, H> {
     }
 
     /// Appends a header, copied to its place.
-    pub(super) fn push_header(&mut self, header: &[u8]) -> Result<(), Error> {
-        if header.is_empty() {
+    pub(super) fn push_header(&mut self, copied: Copied<'_>) -> Result<(), Error> {
+        if copied.is_empty() {
             return Ok(());
         }
-        let part = self.area.put_header(self.id, header)?;
+        let part = self.area.put_header(self.id, copied)?;
         self.push(part)
     }
 

@@ -53,8 +53,13 @@ impl<'q, P: 'static, H: Hal> Done<'q, P, H> {
 
     /// Copies the start of the response into `bytes`; answers how many bytes were copied.
     pub fn copy_response(&self, bytes: &mut [u8]) -> usize {
+        self.copy_response_at(0, bytes)
+    }
+
+    /// Copies the response from byte `from` on into `bytes`; answers how many bytes were copied.
+    pub fn copy_response_at(&self, from: usize, bytes: &mut [u8]) -> usize {
         let len = usize::try_from(self.response_len()).unwrap_or(usize::MAX);
-        self.typed.queue.cold.area.read_response(self.slot, len, bytes)
+        self.typed.queue.cold.area.read_response(self.slot, len, from, bytes)
     }
 
     /// The start of the response as a wire structure.

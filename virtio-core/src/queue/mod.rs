@@ -286,6 +286,7 @@ mod waiters;
 
 pub use asynchronous::{AsyncPort, Completion, Failed, InFlight};
 pub use bell::Bell;
+pub use borrowed::{Slices, Transferred};
 pub use done::Done;
 pub use kind::PayloadKind;
 pub use port::Port;

@@ -101,8 +101,8 @@ impl<'d, P: Lend, T: Transport + ?Sized, H: Hal> Port<'d, P, T, H> {
 
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn add_with(&mut self, request: Request<'_, P>, entries: Option<Entries>) -> Result<Token, Rejected<P>> {
-        let Request { header, payload, response } = request;
-        match self.typed.add(self.hal, header, entries, payload, response) {
+        let Request { copied, payload, response } = request;
+        match self.typed.add(self.hal, copied, entries, payload, response) {
             Ok(token) => {
                 if let (Some(entries), Some(attachments)) = (entries, &mut self.attachments) {
                     attachments.name(entries.id);

@@ -11,6 +11,7 @@
 use super::area::RequestArea;
 use super::build::MOST_BYTES;
 use super::format::{Counts, Entry, Format, INDIRECT, NEXT, WRITE};
+use super::request::Copied;
 use super::slots::{Head, Marks, Parked, Slot, Slots};
 use crate::dma::{Lend, SharedPart, Stretch, share_whole};
 use crate::hal::Direction;
@@ -98,11 +99,11 @@ impl<'q, R: Format, H: Hal, const TABLE: bool> Quick<'q, R, H, TABLE> {
 
     /// Appends a header, copied to its place.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    pub(super) fn push_header(&mut self, header: &[u8]) -> bool {
-        if header.is_empty() {
+    pub(super) fn push_header(&mut self, copied: Copied<'_>) -> bool {
+        if copied.is_empty() {
             return true;
         }
-        match self.area.put_header(self.id, header) {
+        match self.area.put_header(self.id, copied) {
             Ok(part) => self.push_own(&part),
             Err(_) => false,
         }

@@ -7,7 +7,7 @@ use crate::Error;
 /// A request to be added: a header, a payload and room for a response, each of which may be absent.
 #[derive(Debug)]
 pub struct Request<'a, P> {
-    pub(super) header: &'a [u8],
+    pub(super) copied: Copied<'a>,
     pub(super) payload: P,
     pub(super) response: usize,
 }
@@ -16,7 +16,7 @@ impl<'a, P> Request<'a, P> {
     /// A request that carries just `payload`.
     #[must_use]
     pub const fn new(payload: P) -> Self {
-        Self { header: &[], payload, response: 0 }
+        Self { copied: Copied::NOTHING, payload, response: 0 }
     }
 
     pub(crate) fn into_payload(self) -> P {
@@ -26,7 +26,15 @@ impl<'a, P> Request<'a, P> {
     /// With a header, which is copied.
     #[must_use]
     pub fn header(mut self, header: &'a [u8]) -> Self {
-        self.header = header;
+        self.copied.header = header;
+        self
+    }
+
+    /// With data that are copied behind the header, into the same room: for a caller who keeps his buffer. The room that the
+    /// queue has [declared](super::QueueSpec::header) has to hold both.
+    #[must_use]
+    pub fn data(mut self, data: &'a [u8]) -> Self {
+        self.copied.data = data;
         self
     }
 
@@ -35,6 +43,22 @@ impl<'a, P> Request<'a, P> {
     pub fn response(mut self, bytes: usize) -> Self {
         self.response = bytes;
         self
+    }
+}
+
+/// What of a request the driver copies: its header, and data that follow it in the same descriptor.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Copied<'a> {
+    pub(super) header: &'a [u8],
+    pub(super) data: &'a [u8],
+}
+
+impl Copied<'_> {
+    pub(super) const NOTHING: Self = Self { header: &[], data: &[] };
+
+    #[inline]
+    pub(super) const fn is_empty(&self) -> bool {
+        self.header.is_empty() && self.data.is_empty()
     }
 }
 

@@ -23,7 +23,7 @@ pub struct InFlight<'p, 'd, 'r, P: Lend, T: Transport + ?Sized, H: Hal> {
 struct Claim<'p, 'd, 'r, P: Lend, T: Transport + ?Sized, H: Hal> {
     port: &'p AsyncPort<'d, P, T, H>,
     token: Token,
-    response: &'r mut [u8],
+    response: [&'r mut [u8]; 2],
     /// The waker that was in the seat; it may serve again.
     kept: Option<Waker>,
     over: bool,
@@ -36,7 +36,7 @@ impl<P: Lend, T: Transport + ?Sized, H: Hal> fmt::Debug for InFlight<'_, '_, '_,
 }
 
 impl<'p, 'd, 'r, P: Lend, T: Transport + ?Sized, H: Hal> InFlight<'p, 'd, 'r, P, T, H> {
-    pub(super) fn new(port: &'p AsyncPort<'d, P, T, H>, token: Token, response: &'r mut [u8]) -> Self {
+    pub(super) fn new(port: &'p AsyncPort<'d, P, T, H>, token: Token, response: [&'r mut [u8]; 2]) -> Self {
         Self { claim: Claim { port, token, response, kept: None, over: false } }
     }
 
@@ -79,7 +79,8 @@ impl<P: Lend, T: Transport + ?Sized, H: Hal> Wait for Claim<'_, '_, '_, P, T, H>
         let queue = &mut *port.typed.queue;
         let outcome = match queue.find(self.token) {
             Ok(slot) if queue.slots.head(slot).state == State::Used => {
-                match port.complete(slot, self.response) {
+                let [first, rest] = &mut self.response;
+                match port.complete(slot, [first, rest]) {
                     Some(completion) => Some(Ok(completion)),
                     None => failed(Misuse::NoSuchRequest.into()),
                 }
@@ -120,7 +121,7 @@ impl<P: Lend, T: Transport + ?Sized, H: Hal> Drop for Claim<'_, '_, '_, P, T, H>
             let queue = &mut *port.typed.queue;
             match queue.find(self.token) {
                 Ok(slot) if queue.slots.head(slot).state == State::Used => {
-                    (None, port.complete(slot, &mut []))
+                    (None, port.complete(slot, [&mut [], &mut []]))
                 }
                 Ok(slot) => {
                     let waker = queue.slots.stand_up(slot);

@@ -255,7 +255,22 @@ impl<'d, P: Lend, T: Transport + ?Sized, H: Hal> AsyncPort<'d, P, T, H> {
         request: Request<'_, P>,
         response: &'r mut [u8],
     ) -> Result<InFlight<'p, 'd, 'r, P, T, H>, Rejected<P>> {
-        Ok(InFlight::new(self, self.add_if_nobody_waits(request, Taker::Future)?, response))
+        self.start_in_parts(request, response, &mut [])
+    }
+
+    /// Starts a request as [`AsyncPort::start`] does, with a response that is taken apart: `first` is filled, and what follows
+    /// goes to `rest`. For data that a device writes with a status behind them.
+    ///
+    /// # Errors
+    /// As for [`AsyncPort::start`].
+    pub fn start_in_parts<'p, 'r>(
+        &'p self,
+        request: Request<'_, P>,
+        first: &'r mut [u8],
+        rest: &'r mut [u8],
+    ) -> Result<InFlight<'p, 'd, 'r, P, T, H>, Rejected<P>> {
+        let token = self.add_if_nobody_waits(request, Taker::Future)?;
+        Ok(InFlight::new(self, token, [first, rest]))
     }
 
     /// Adds a request that nobody waits for by name: [`AsyncPort::next`] takes it. It is shown to the device as those of
@@ -319,10 +334,12 @@ impl<'d, P: Lend, T: Transport + ?Sized, H: Hal> AsyncPort<'d, P, T, H> {
 
 impl<P: Lend, T: Transport + ?Sized, H: Hal> Port<'_, P, T, H> {
     /// Ends a request that was used: its payload comes out, its descriptors become free.
-    fn complete(&mut self, slot: Slot, response: &mut [u8]) -> Option<Completion<P>> {
+    fn complete(&mut self, slot: Slot, response: [&mut [u8]; 2]) -> Option<Completion<P>> {
         let settled = self.typed.queue.slots.settle(self.hal, slot);
         let mut done = self.done(slot, settled);
-        let copied = done.copy_response(response);
+        let [first, rest] = response;
+        let behind = first.len();
+        let copied = done.copy_response(first).saturating_add(done.copy_response_at(behind, rest));
         Some(Completion {
             token: done.token(),
             payload: done.take_payload()?,

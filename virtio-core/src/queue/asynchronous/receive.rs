@@ -19,7 +19,9 @@ impl<P: Lend, T: Transport + ?Sized, H: Hal> AsyncPort<'_, P, T, H> {
             let queue = &mut *port.typed.queue;
             let slot = if place.is_next() { queue.pop_used() } else { None };
             match slot {
-                Some(slot) => Some(port.complete(slot, response).ok_or(Misuse::NoSuchRequest.into())),
+                Some(slot) => {
+                    Some(port.complete(slot, [response, &mut []]).ok_or(Misuse::NoSuchRequest.into()))
+                }
                 None => queue.check().err().map(Err),
             }
         })

@@ -23,20 +23,34 @@ impl<P: Lend, T: Transport + ?Sized, H: Hal> AsyncPort<'_, P, T, H> {
         request: Request<'_, P>,
         response: &mut [u8],
     ) -> Result<Completion<P>, Failed<P>> {
-        let Request { header, response: room, .. } = request;
+        self.send_in_parts(request, response, &mut []).await
+    }
+
+    /// Sends a request as [`AsyncPort::send`] does, with a response that is taken apart as
+    /// [`AsyncPort::start_in_parts`] does it.
+    ///
+    /// # Errors
+    /// As for [`AsyncPort::send`].
+    pub async fn send_in_parts(
+        &self,
+        request: Request<'_, P>,
+        first: &mut [u8],
+        rest: &mut [u8],
+    ) -> Result<Completion<P>, Failed<P>> {
+        let Request { copied, response: room, .. } = request;
         let token = match self.add_if_nobody_waits(request, Taker::Future) {
             Ok(token) => token,
             Err(Rejected { error: Error::Caller(Misuse::QueueFull), payload }) => {
-                self.add_in_turn(Request { header, payload, response: room }).await?
+                self.add_in_turn(Request { copied, payload, response: room }).await?
             }
             Err(rejected) => return Err(rejected.into()),
         };
-        InFlight::new(self, token, response).await
+        InFlight::new(self, token, [first, rest]).await
     }
 
     /// Waits for its turn and for enough descriptors, then adds the request.
     async fn add_in_turn(&self, request: Request<'_, P>) -> Result<Token, Failed<P>> {
-        let Request { header, response, .. } = request;
+        let Request { copied, response, .. } = request;
         // What does not fit now and is alone in line has just been tried.
         let least = if self.descriptors.is_empty() { self.free().saturating_add(1) } else { 1 };
         let mut kept = Some(request.into_payload());
@@ -51,7 +65,7 @@ impl<P: Lend, T: Transport + ?Sized, H: Hal> AsyncPort<'_, P, T, H> {
                 kept = Some(payload);
                 return None;
             }
-            match self.add(Request { header, payload, response }, Taker::Future) {
+            match self.add(Request { copied, payload, response }, Taker::Future) {
                 // How many it takes is known only when all is shared: more than are free, this time.
                 Err(Rejected { error: Error::Caller(Misuse::QueueFull), payload }) if free < size => {
                     place.set_need(free.saturating_add(1));

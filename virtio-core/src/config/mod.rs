@@ -1,5 +1,9 @@
 //! The device's configuration space (VIRTIO 1.4 §2.5): typed fields, read so that they belong together.
 
+mod field;
+
+pub use field::{Field, FieldValue, WritableValue};
+
 use crate::regs::Registers;
 use crate::transport::Transport;
 use crate::{Error, Incompatible, Misbehaved};
