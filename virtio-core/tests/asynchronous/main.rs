@@ -21,6 +21,7 @@ mod executor;
 mod hostile;
 mod line;
 mod order;
+mod parts;
 mod receive;
 mod recheck;
 mod threads;
