@@ -2,6 +2,7 @@
 //! of discovery; then those of races, over and over with other seeds.
 
 use std::process::Command;
+use std::thread;
 
 use crate::exec::{self, BUILD_LIMIT};
 use crate::failure::{Result, fail};
@@ -13,7 +14,7 @@ const TARGETS: [&str; 2] = ["i686-unknown-linux-gnu", "s390x-unknown-linux-gnu"]
 
 /// What of core's tests depends on the width of a pointer or on the order of bytes, beside its unit tests: all that moves
 /// bytes. The others (futures, scenarios, threads) run here.
-const ELSEWHERE: [&str; 12] = [
+const ELSEWHERE: [&str; 13] = [
     "allocation",
     "attachments",
     "borrowed",
@@ -23,6 +24,7 @@ const ELSEWHERE: [&str; 12] = [
     "model",
     "notify",
     "owned",
+    "parts",
     "pool",
     "reset",
     "soundness",
@@ -48,24 +50,54 @@ pub fn run(seeds: u32, report: &mut Report) {
     if report.value("nightly with Miri", nightly::ensure_miri).is_none() {
         return;
     }
-    for target in [None, Some(TARGETS[0]), Some(TARGETS[1])] {
-        let name = format!("Miri for {}", target.unwrap_or("the host"));
-        let mut core = nightly::cargo(&["miri", "test", "-p", "virtio-core"]);
-        let mut kit = nightly::cargo(&["miri", "test", "-p", "virtio-testkit"]);
-        if let Some(target) = target {
-            core.args(["--target", target, "--lib"]).args(ELSEWHERE.iter().flat_map(|name| ["--test", name]));
-            kit.args(["--target", target]);
-        }
-        test::count(report, &mut core, &format!("{name}, core"));
-        test::count(report, &mut kit, &format!("{name}, test kit"));
-    }
-    // Sums over what a device tree or a command line says may overflow where addresses have 32 bits.
-    let mut mmio = nightly::cargo(&["miri", "test", "-p", "virtio-mmio", "--features", "dtoolkit"]);
-    mmio.args(["--target", TARGETS[0], "--lib", "discover"]);
-    test::count(report, &mut mmio, &format!("Miri for {}, discovery", TARGETS[0]));
+    // Miri runs a test on one CPU. The races, with many seeds at once, take all of them.
+    let [here, elsewhere] = side_by_side([
+        |report: &mut Report| on(None, report),
+        |report: &mut Report| {
+            TARGETS.iter().for_each(|target| on(Some(target), report));
+            discovery(report);
+        },
+    ]);
+    report.include(here);
+    report.include(elsewhere);
     if workspace::root().join("virtio-core/tests").join(format!("{RACES}.rs")).is_file() {
         races(seeds, report);
     }
+}
+
+/// Runs two parts at the same time.
+fn side_by_side(parts: [fn(&mut Report); 2]) -> [Report; 2] {
+    thread::scope(|scope| {
+        parts
+            .map(|part| {
+                scope.spawn(move || {
+                    let mut report = Report::default();
+                    part(&mut report);
+                    report
+                })
+            })
+            .map(|part| part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })
+}
+
+/// Core and test kit, here or on another target.
+fn on(target: Option<&str>, report: &mut Report) {
+    let name = format!("Miri for {}", target.unwrap_or("the host"));
+    let mut core = nightly::cargo(&["miri", "test", "-p", "virtio-core"]);
+    let mut kit = nightly::cargo(&["miri", "test", "-p", "virtio-testkit"]);
+    if let Some(target) = target {
+        core.args(["--target", target, "--lib"]).args(ELSEWHERE.iter().flat_map(|name| ["--test", name]));
+        kit.args(["--target", target]);
+    }
+    test::count(report, &mut core, &format!("{name}, core"));
+    test::count(report, &mut kit, &format!("{name}, test kit"));
+}
+
+/// Sums over what a device tree or a command line says may overflow where addresses have 32 bits.
+fn discovery(report: &mut Report) {
+    let mut mmio = nightly::cargo(&["miri", "test", "-p", "virtio-mmio", "--features", "dtoolkit"]);
+    mmio.args(["--target", TARGETS[0], "--lib", "discover"]);
+    test::count(report, &mut mmio, &format!("Miri for {}, discovery", TARGETS[0]));
 }
 
 /// Runs the tests of races with many seeds: each is another interleaving, and other choices of what a weakly ordered load

@@ -46,6 +46,11 @@ impl Report {
         self.failed += failed;
     }
 
+    /// Counts what another report has counted.
+    pub fn include(&mut self, other: Self) {
+        self.add(other.passed, other.failed);
+    }
+
     /// Prints the closing line; a failure if anything failed, or if nothing ran.
     pub fn close(self) -> Result {
         println!("{} passed, {} failed", self.passed, self.failed);
@@ -70,9 +75,13 @@ mod tests {
         assert_eq!(report.value("worth", || Ok(5)), Some(5));
         report.add(10, 0);
         assert_eq!((report.passed, report.failed), (12, 0));
+        let mut other = Report::default();
+        other.check("in another lane", || Ok(()));
+        report.include(other);
+        assert_eq!((report.passed, report.failed), (13, 0));
         report.check("bad", || fail!("it is"));
         report.not_reached("later");
-        assert_eq!((report.passed, report.failed), (12, 2));
+        assert_eq!((report.passed, report.failed), (13, 2));
         assert!(report.close().is_err());
     }
 

@@ -76,6 +76,15 @@ impl<T: Transport, H: Hal + Clone> Init<T, H, Driver> {
         Ok(Self { guard, stage: PhantomData })
     }
 
+    /// The features that the device offers, of the first 64: for a driver that has to know before it decides what it wants.
+    /// Negotiation reads them again.
+    ///
+    /// # Errors
+    /// [`Error::Down`] never, before the device was taken down.
+    pub fn offered(&mut self) -> Result<Features, Error> {
+        Ok(Wanted::default().offered(self.guard.transport_mut()?))
+    }
+
     /// Negotiates: the subset is written, FEATURES_OK set and read back. A legacy device has no FEATURES_OK.
     ///
     /// # Errors
@@ -224,6 +233,9 @@ impl<T: Transport, H: Hal + Clone> Guard<T, H> {
             header_room: spec.header_room,
             response_room: spec.response_room,
             wipes_responses: spec.wipes_responses,
+            status: spec.status,
+            ignores_legacy_lengths: spec.ignores_legacy_lengths,
+            longest: spec.longest,
             table_room: spec.table_room,
             mixed: spec.mixed,
             drains_on_reset: spec.drains_on_reset,

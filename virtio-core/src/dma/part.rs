@@ -38,6 +38,12 @@ impl<B: AsRef<[u8]>> Part<B> {
     }
 }
 
+impl<B: AsRef<[u8]>> AsRef<[u8]> for Part<B> {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes()
+    }
+}
+
 impl<B> Part<B> {
     /// Which bytes of the buffer it is.
     #[must_use]

@@ -95,6 +95,8 @@ pub(super) struct RequestArea<H: Hal> {
     responses: Option<Places<H>>,
     /// Whether a place for a response is zeroed before it is used.
     wipes: bool,
+    /// What the last byte of it is set to before it is used.
+    status: Option<u8>,
     tables: Option<Places<H>>,
 }
 
@@ -109,6 +111,7 @@ impl<H: Hal + Clone> RequestArea<H> {
         self.headers = Places::new(hal, size, setup.header_room, Direction::ToDevice)?;
         self.responses = Places::new(hal, size, setup.response_room, Direction::FromDevice)?;
         self.wipes = setup.wipes_responses;
+        self.status = setup.status;
         self.tables = Places::new(hal, size, table, Direction::ToDevice)?;
         Ok(())
     }
@@ -116,7 +119,8 @@ impl<H: Hal + Clone> RequestArea<H> {
 
 impl<H: Hal> RequestArea<H> {
     /// No room for anything.
-    pub(super) const EMPTY: Self = Self { headers: None, responses: None, wipes: false, tables: None };
+    pub(super) const EMPTY: Self =
+        Self { headers: None, responses: None, wipes: false, status: None, tables: None };
 
     /// Says that the memory will never be freed.
     pub(super) fn report_leak(&self) {
@@ -150,6 +154,12 @@ impl<H: Hal> RequestArea<H> {
         if self.wipes {
             // SAFETY: Area In Place: the place has room for so many bytes (`part` has checked) and nobody else uses it.
             unsafe { places.place(head).write_bytes(0, len) };
+        }
+        if let (Some(status), Some(last)) = (self.status, len.checked_sub(1)) {
+            // SAFETY: as above, and `last < len`.
+            let place = unsafe { places.place(head).add(last) };
+            // SAFETY: as above.
+            unsafe { place.write(status) };
         }
         Ok(part)
     }

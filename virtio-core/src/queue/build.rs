@@ -110,7 +110,7 @@ impl<'q, R: Format, H: Hal> Builder<'q, R, H> {
         if bytes > MOST_BYTES {
             return Err(Misuse::BufferTooLong.into());
         }
-        if self.segments >= u32::from(self.slots.size().get()) {
+        if self.segments >= u32::from(self.slots.longest()) {
             return Err(Misuse::TooManySegments.into());
         }
         let writes = shared.direction.device_writes();

@@ -44,7 +44,8 @@ impl Ring {
         if features.contains(Features::RING_PACKED) {
             return PackedRing::new(hal, regions, size, event_idx, class).map(Self::Packed);
         }
-        SplitRing::new(hal, regions, size, legacy, event_idx, class).map(Self::Split)
+        let ring = SplitRing::new(hal, regions, size, legacy, event_idx, class)?;
+        Ok(Self::Split(if setup.ignores_legacy_lengths { ring.ignoring_legacy_lengths() } else { ring }))
     }
 
     pub(super) fn addresses<H: Hal>(&self, regions: &Regions<H>) -> Rings {

@@ -161,6 +161,8 @@ pub(super) struct Slots {
     kind: PayloadKind,
     size: QueueSize,
     table_room: u16,
+    /// Segments of a chain that has scattered buffers, at most.
+    longest: u16,
     /// Whether chains may begin in the ring and end in a table.
     mixed: bool,
     pub(super) free_first: Slot,
@@ -252,6 +254,7 @@ impl Slots {
             kind,
             size,
             table_room: setup.table_entries(),
+            longest: setup.longest.min(size.get()),
             mixed: setup.mixed,
             free_first: Slot(0),
             oldest: Slot(0),
@@ -304,6 +307,10 @@ impl Slots {
 
     pub(super) const fn size(&self) -> QueueSize {
         self.size
+    }
+
+    pub(super) const fn longest(&self) -> u16 {
+        self.longest
     }
 
     pub(super) const fn mixed(&self) -> bool {

@@ -20,6 +20,9 @@ pub struct QueueSpec {
     pub(crate) header_room: usize,
     pub(crate) response_room: usize,
     pub(crate) wipes_responses: bool,
+    pub(crate) status: Option<u8>,
+    pub(crate) ignores_legacy_lengths: bool,
+    pub(crate) longest: u16,
     pub(crate) table_room: u16,
     pub(crate) mixed: bool,
     pub(crate) drains_on_reset: bool,
@@ -37,6 +40,9 @@ impl QueueSpec {
             header_room: 0,
             response_room: 0,
             wipes_responses: false,
+            status: None,
+            ignores_legacy_lengths: false,
+            longest: u16::MAX,
             table_room: 0,
             mixed: false,
             drains_on_reset: false,
@@ -98,6 +104,31 @@ impl QueueSpec {
     #[must_use]
     pub const fn wiped(mut self) -> Self {
         self.wipes_responses = true;
+        self
+    }
+
+    /// The last byte of each response is a status: it is set to `unwritten` before the request, so that a status that the
+    /// device has not written is not taken for that of an earlier request.
+    #[must_use]
+    pub const fn status(mut self, unwritten: u8) -> Self {
+        self.status = Some(unwritten);
+        self
+    }
+
+    /// What a legacy device says of lengths means nothing on this queue (VIRTIO 1.4 §2.7.8.3): each request counts as written
+    /// to the full, and [`Done::claimed`](super::Done::claimed) says so. Of a modern device it counts all the same.
+    #[must_use]
+    pub const fn ignores_legacy_lengths(mut self) -> Self {
+        self.ignores_legacy_lengths = true;
+        self
+    }
+
+    /// No chain of more than `segments` comes of buffers that the Hal shares in several pieces: one that would is refused with
+    /// [`Misuse::TooManySegments`](crate::Misuse). For devices that tell how many they take. How many buffers a request has,
+    /// header and response included, is the front-end's to see to.
+    #[must_use]
+    pub const fn longest(mut self, segments: u16) -> Self {
+        self.longest = segments;
         self
     }
 }

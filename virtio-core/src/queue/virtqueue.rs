@@ -29,6 +29,11 @@ pub(crate) struct Setup {
     pub(crate) response_room: usize,
     /// Whether that room is zeroed before each request.
     pub(crate) wipes_responses: bool,
+    /// What its last byte, a status, is set to before each request.
+    pub(crate) status: Option<u8>,
+    pub(crate) ignores_legacy_lengths: bool,
+    /// Segments of a chain that has scattered buffers, at most.
+    pub(crate) longest: u16,
     /// Entries of an indirect table.
     pub(crate) table_room: u16,
     /// Whether chains may end in a table that did not begin in one.

@@ -28,7 +28,7 @@ fn data_and_status_go_to_different_places() {
         let mut live = up_with_all::<()>(&device, &hal, 16);
         let bell = Bell::new();
         let port = AsyncPort::new(live.port::<()>(0).unwrap(), &bell).unwrap();
-        for round in 0..20_u8 {
+        for round in 0..if cfg!(miri) { 2 } else { 20_u8 } {
             let (mut data, mut status) = ([0; 6], [0]);
             let (header, tail) = ([round; 2], [round + 1; 4]);
             let request = Request::new(()).header(&header).data(&tail).response(7);

@@ -157,7 +157,7 @@ use super::virtqueue::Token;
 use super::waiters::Line;
 use crate::dma::Lend;
 use crate::transport::Transport;
-use crate::{Hal, Misbehaved, Misuse, QueueIndex};
+use crate::{Hal, Misbehaved, Misuse, QueueIndex, Status};
 
 /// A queue whose requests are futures.
 pub struct AsyncPort<'d, P, T: ?Sized, H: Hal> {
@@ -241,6 +241,12 @@ impl<'d, P: Lend, T: Transport + ?Sized, H: Hal> AsyncPort<'d, P, T, H> {
     #[must_use]
     pub fn in_flight(&self) -> u16 {
         self.port.borrow().in_flight()
+    }
+
+    /// Whether the device asks to be reset, as [`Port::needs_reset`]: nobody who waits hears of it by himself.
+    #[must_use]
+    pub fn needs_reset(&self) -> bool {
+        self.transport.status().contains(Status::DEVICE_NEEDS_RESET)
     }
 
     /// Starts a request without waiting for descriptors. The device sees it at the next [`AsyncPort::kick`], or when any

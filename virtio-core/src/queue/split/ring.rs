@@ -43,6 +43,8 @@ pub(in crate::queue) struct SplitRing {
     class: BarrierClass,
     event_idx: bool,
     legacy: bool,
+    /// A legacy device's lengths mean nothing: all was written.
+    ignores_lengths: bool,
 }
 
 // SAFETY: Rings In Place: the memory belongs to the queue, wherever both move together.
@@ -87,7 +89,14 @@ impl SplitRing {
             class,
             event_idx,
             legacy,
+            ignores_lengths: false,
         })
+    }
+
+    /// Of a legacy device, takes each request as written to the full, whatever the device says (VIRTIO 1.4 §2.7.8.3).
+    pub(in crate::queue) fn ignoring_legacy_lengths(mut self) -> Self {
+        self.ignores_lengths = true;
+        self
     }
 
     /// Where the parts lie, as the device sees them.
@@ -156,7 +165,7 @@ impl SplitRing {
         // SAFETY: as above; 4-byte aligned. A lying device may write it at the same time: any bytes are an element.
         let raw: UsedElem = zerocopy::transmute!(unsafe { element.read_volatile() });
         if self.legacy {
-            UsedEntry { id: raw.id, len: raw.len }
+            UsedEntry { id: raw.id, len: if self.ignores_lengths { u32::MAX } else { raw.len } }
         } else {
             UsedEntry { id: u32::from_le(raw.id), len: u32::from_le(raw.len) }
         }
