@@ -36,7 +36,8 @@ fn slices_are_gathered_and_scattered_in_order() {
         assert_eq!(received[..256], sent);
         assert!(received[256..].iter().all(|byte| *byte == 7));
         let shares = hal.trace().iter().filter(|event| matches!(event, Event::Share { .. })).count();
-        assert_eq!(shares, if scatter { 1 + 3 + 2 + 2 } else { 4 });
+        // Where buffers are scattered, two were shared before the quick way gave up.
+        assert_eq!(shares, if scatter { 2 + 1 + 3 + 2 + 2 } else { 4 });
     }
 }
 

@@ -230,8 +230,8 @@ fn a_part_of_a_buffer_is_all_that_a_device_gets() {
         let (_, Writable(target)) = round_trip(rings, (Readable(empty), Writable(target)));
         assert_eq!(target.into_inner(), [7; 2]);
     }
-    for range in [3..5, 5..5, 2..1, usize::MAX..usize::MAX, 0..usize::MAX] {
-        assert_eq!(Part::new(vec![1; 4], range).unwrap_err(), [1; 4]);
+    for (start, end) in [(3, 5), (5, 5), (2, 1), (usize::MAX, usize::MAX), (0, usize::MAX)] {
+        assert_eq!(Part::new(vec![1; 4], start..end).unwrap_err(), [1; 4]);
     }
 }
 
@@ -283,4 +283,83 @@ fn queues_are_counted_at_run_time() {
     }
     device.set_config(3_u16.to_le_bytes());
     assert_eq!(config.u16(0), Ok(3));
+}
+
+/// One slot, taken again and again, whose table is written again only where it has to be: requests of all shapes in turn, each as if it were the first.
+#[test]
+fn a_table_that_is_prepared_is_that_of_the_request() {
+    type Payload = Vec<Either<Readable<Vec<u8>>, Writable<Vec<u8>>>>;
+    for rings in RINGS {
+        let hal = TestHal::new();
+        let device = with_rings(rings, device(4, echo)).build(&hal);
+        let spec = QueueSpec::new::<Payload>(0, 4).header(300).response(300).indirect(4);
+        let mut live = up_with(&device, &hal, spec).unwrap();
+        if !rings.contains(Features::INDIRECT_DESC) {
+            continue;
+        }
+        let shapes = [
+            (4, 1),
+            (4, 1),
+            (6, 1),
+            (4, 2),
+            (4, 1),
+            (0, 1),
+            (4, 1),
+            (4, 0),
+            (4, 1),
+            (255, 255),
+            (256, 1),
+            (4, 256),
+        ];
+        for round in 0..if cfg!(miri) { 1 } else { 4_u8 } {
+            for (nth, (header, response)) in (0_u8..).zip(shapes) {
+                let header: Vec<u8> =
+                    (0..header).map(|at: u16| at.to_le_bytes()[0].wrapping_mul(7) ^ nth ^ round).collect();
+                let kinds: [Payload; 6] = [
+                    vec![Either::First(Readable(vec![nth; 5]))],
+                    vec![Either::Second(Writable(vec![0; 9]))],
+                    vec![],
+                    vec![Either::First(Readable(vec![nth; 2])), Either::Second(Writable(vec![0; 3]))],
+                    vec![Either::Second(Writable(vec![0; 700]))],
+                    vec![Either::First(Readable(vec![1])), Either::First(Readable(vec![2]))],
+                ];
+                for kind in [0, 0, 1, 1, 2, 3, 1, 4, 1, 5, 0] {
+                    let payload = kinds[kind].clone();
+                    // The first 300 bytes of that are in two segments.
+                    if kind == 4 {
+                        hal.set_max_segment(400);
+                    }
+                    let request = Request::new(payload).header(&header).response(response);
+                    if header.is_empty() && response == 0 && kind == 2 {
+                        continue;
+                    }
+                    let mut port = live.port::<Payload>(0).unwrap();
+                    let token = port.submit(request).unwrap();
+                    let mut done = port.wait(token, LIMIT).unwrap();
+                    let mut answered = vec![0; response];
+                    assert_eq!(done.copy_response(&mut answered), response);
+                    let (mut sent, mut written) = (header.clone(), Vec::new());
+                    for piece in done.take_payload().unwrap() {
+                        match piece {
+                            Either::First(Readable(bytes)) => sent.extend(bytes),
+                            Either::Second(Writable(bytes)) => written.extend(bytes),
+                        }
+                    }
+                    drop(done);
+                    written.extend(answered);
+                    sent.resize(written.len().max(sent.len()), 7);
+                    assert_eq!(written[..], sent[..written.len()], "{header:?} {response} {kind}");
+                    hal.set_max_segment(usize::MAX);
+                    // And over slices.
+                    let (mut target, mut answered) = ([0; 6], vec![0; response]);
+                    let mut slices: [&mut [u8]; 1] = [&mut target];
+                    let request = Request::new(Slices::to_write(&mut slices)).header(&header);
+                    live.transfer(0, request, &mut answered, LIMIT).unwrap();
+                    let mut expected = header.clone();
+                    expected.resize(header.len().max(6 + response), 7);
+                    assert_eq!([&target[..], &answered].concat()[..], expected[..6 + response]);
+                }
+            }
+        }
+    }
 }

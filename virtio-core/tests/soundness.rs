@@ -161,15 +161,19 @@ fn a_device_that_asks_for_a_reset_is_taken_down_and_says_so_instead_of_a_timeout
     assert!(live.dismantle().is_ok());
 }
 
+/// What is answered at once does not need a clock, nor a number of polls instead.
 #[test]
-fn without_a_clock_nothing_is_sent() {
+fn the_clock_is_read_only_where_there_is_something_to_wait_for() {
     let hal = TestHal::new();
-    let fake = device(8, echo).build(&hal);
+    let fake = device(8, |request| if request.readable == b"wait" { Reply::Hold } else { echo(request) });
+    let fake = fake.build(&hal);
     let mut live = up::<()>(&fake, &hal, 8).unwrap();
     hal.without_clock(None);
-    assert!(matches!(live.exchange(0, b"x", &mut [0; 4], LIMIT), Err(Error::Platform(_))));
-    assert_eq!(live.port::<()>(0).unwrap().in_flight(), 0);
+    assert_eq!(live.exchange(0, b"x", &mut [0; 4], LIMIT), Ok(4));
+    assert_eq!(live.call(0, &[b"x"], &mut [&mut [0; 4]], LIMIT), Ok(4));
     hal.without_clock(Some(10));
+    let error = live.exchange(0, b"wait", &mut [0; 4], LIMIT).unwrap_err();
+    assert!(matches!(error, Error::Misbehaved(Misbehaved::Timeout(_))), "{error}");
 }
 
 #[test]

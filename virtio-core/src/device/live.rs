@@ -165,8 +165,7 @@ impl<T: Transport, H: Hal + Clone> Device<T, H> {
         add: impl FnOnce(&mut Port<'_, (), T, H>, Request<'_, ()>) -> Result<Token, Rejected<()>>,
     ) -> Result<usize, Error> {
         let answer = (|| {
-            // Before anything is sent: without a clock, nothing is.
-            let deadline = Deadline::after(&self.guard.hal, limit)?;
+            let deadline = Deadline::lazily(limit);
             let mut port = self.port::<()>(queue)?;
             let token = add(&mut port, Request::new(()).header(header).response(response.len()))?;
             port.publish();

@@ -102,28 +102,27 @@ impl<T: Transport, H: Hal + Clone> Device<T, H> {
     ) -> Result<Transferred, Error> {
         let mut request = request.response(response.len());
         let index = QueueIndex::new(queue);
-        let mut deadline = Deadline::after(&self.guard.hal, limit)?;
+        let mut deadline = Deadline::lazily(limit);
         let mut loan = Loan { guard: &mut self.guard, settled: false };
         // Whatever goes wrong before the request is complete, it was not published: nothing is lent.
-        let added = loan.guard.parts().and_then(|Parts { hal, queues, .. }| {
+        let added = loan.guard.parts().and_then(|Parts { transport, hal, queues, .. }| {
             let queue = queues.get(index).ok_or(Misuse::NoSuchQueue)?;
             // SAFETY: I-LOAN: `loan` keeps this call from returning before the request is settled or the queue released,
             // and the slices are borrowed for the length of the call.
-            unsafe { queue.add_borrowed(hal, &mut request) }
+            let slot = unsafe { queue.add_borrowed(hal, &mut request) }?;
+            Ok((queue, transport, hal, slot))
         });
-        let token = match added {
-            Ok(token) => token,
+        let (queue, transport, hal, slot) = match added {
+            Ok(added) => added,
             Err(error) => {
                 loan.settled = true;
                 return Err(error);
             }
         };
-        let Parts { transport, hal, queues, .. } = loan.guard.parts()?;
-        let queue = queues.get(index).ok_or(Misuse::NoSuchQueue)?;
         queue.publish(hal);
         queue.kick(transport, hal);
         loop {
-            if let Some(transferred) = queue.poll_transferred(hal, token, response)? {
+            if let Some(transferred) = queue.poll_transferred(hal, slot, response)? {
                 loan.settled = true;
                 return Ok(transferred);
             }

@@ -92,7 +92,7 @@ impl<H: Hal> Region<H> {
     /// The device address of a byte offset inside the region.
     pub(crate) fn device_at(&self, offset: usize) -> DeviceAddr {
         // `new` has checked that the whole region has addresses; an offset beyond it is of no use to anybody.
-        self.memory.device.checked_add(offset).unwrap_or(self.memory.device)
+        DeviceAddr::new(self.memory.device.get().wrapping_add(u64::try_from(offset).unwrap_or(0)))
     }
 }
 

@@ -7,8 +7,12 @@ use core::time::Duration;
 #[must_use]
 pub fn ticks_to_duration(ticks: u64, hertz: u64) -> Option<Duration> {
     let seconds = ticks.checked_div(hertz)?;
-    let rest = u128::from(ticks.checked_rem(hertz)?);
-    let nanos = rest.checked_mul(1_000_000_000)?.checked_div(u128::from(hertz))?;
+    let rest = ticks.checked_rem(hertz)?;
+    let nanos = match rest.checked_mul(1_000_000_000) {
+        Some(product) => u128::from(product.checked_div(hertz)?),
+        // A counter of more than 18 GHz.
+        None => u128::from(rest).checked_mul(1_000_000_000)?.checked_div(u128::from(hertz))?,
+    };
     Some(Duration::new(seconds, u32::try_from(nanos).ok()?))
 }
 
@@ -56,5 +60,15 @@ mod tests {
         assert_eq!(ticks_to_duration(u64::MAX, 1), Some(Duration::from_secs(u64::MAX)));
         assert_eq!(ticks_to_duration(u64::MAX, u64::MAX), Some(Duration::from_secs(1)));
         assert_eq!(ticks_to_duration(7, 0), None);
+        for hertz in [1, 3, 24_000_000, 62_500_000, 1_000_000_000, 18_446_744_073, 18_446_744_075, u64::MAX] {
+            for ticks in [0, 1, hertz - 1, hertz, hertz.saturating_add(hertz / 3), u64::MAX / 7] {
+                let nanos = u128::from(ticks) * 1_000_000_000 / u128::from(hertz);
+                assert_eq!(
+                    ticks_to_duration(ticks, hertz).map(|time| time.as_nanos()),
+                    Some(nanos),
+                    "{ticks}/{hertz}"
+                );
+            }
+        }
     }
 }

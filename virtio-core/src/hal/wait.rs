@@ -16,6 +16,8 @@ pub struct Deadline(Bound);
 
 #[derive(Clone, Copy, Debug)]
 enum Bound {
+    /// Not started yet: the first poll that finds nothing does it.
+    Of(Duration),
     At(Duration),
     Polls(u64),
 }
@@ -33,10 +35,25 @@ impl Deadline {
         }
     }
 
+    /// A wait of at most `limit` that starts with the first poll that finds nothing: what is answered at once costs no look at
+    /// the clock. For devices that are live, whose Hal had a clock, or a number of polls, when they were brought up; if it has
+    /// neither any more, the wait is over with the first poll.
+    #[must_use]
+    pub(crate) const fn lazily(limit: Duration) -> Self {
+        Self(Bound::Of(limit))
+    }
+
     /// Counts one more poll. Answers whether the wait is over; if not, [`Hal::relax`] was called once.
     #[must_use]
     pub fn expired<H: Hal + ?Sized>(&mut self, hal: &H) -> bool {
+        if let Bound::Of(limit) = self.0 {
+            match Self::after(hal, limit) {
+                Ok(started) => *self = started,
+                Err(_) => return true,
+            }
+        }
         let over = match &mut self.0 {
+            Bound::Of(_) => false,
             Bound::At(end) => hal.now().is_none_or(|now| now >= *end),
             Bound::Polls(0) => true,
             Bound::Polls(left) => {

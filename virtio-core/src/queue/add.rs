@@ -11,7 +11,7 @@ use super::format::{Counts, Format};
 use super::quick::Quick;
 use super::request::Copied;
 use super::ring::on;
-use super::slots::{Marks, Parked, Slot, Slots};
+use super::slots::{Marks, Parked, Shape, Slot, Slots};
 use super::virtqueue::{Queue, Token};
 use crate::dma::{Entries, Lend, SharedPart};
 use crate::hal::Direction;
@@ -25,7 +25,7 @@ pub(crate) struct Typed<'q, P, H: Hal> {
     payload: PhantomData<fn(P) -> P>,
 }
 
-impl<'q, P: 'static, H: Hal> Typed<'q, P, H> {
+impl<'q, P: Lend, H: Hal> Typed<'q, P, H> {
     pub(crate) fn new(queue: &'q mut Queue<H>) -> Result<Self, Misuse> {
         if queue.carries::<P>() {
             Ok(Self { queue, payload: PhantomData })
@@ -33,7 +33,9 @@ impl<'q, P: 'static, H: Hal> Typed<'q, P, H> {
             Err(Misuse::WrongPayload)
         }
     }
+}
 
+impl<P: 'static, H: Hal> Typed<'_, P, H> {
     pub(super) fn reborrow(&mut self) -> Typed<'_, P, H> {
         Typed { queue: self.queue, payload: PhantomData }
     }
@@ -129,6 +131,16 @@ impl Parts<'_> {
         self.readable.saturating_add(self.writable).saturating_add(single)
     }
 
+    /// What its table looks like, if that is usual.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn shape(&self) -> Shape {
+        if self.entries.is_none() && self.readable.saturating_add(self.writable) == 1 {
+            self.copied.shape(self.response)
+        } else {
+            Shape::NONE
+        }
+    }
+
     /// The number of the attachment whose entries are part of it, or 0.
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn attachment(&self) -> u64 {
@@ -147,7 +159,8 @@ impl Parts<'_> {
         counts: &mut Counts,
     ) -> Result<Slot, Option<HalError>> {
         let expected = u16::try_from(self.least_segments()).map_err(|_| None)?;
-        let mut quick = Quick::<R, H, TABLE>::new(ring, slots, area, hal, expected);
+        let mut quick =
+            Quick::<R, H, TABLE>::new(ring, slots, area, hal, expected, Marks::PARKED, self.shape());
         let entries = self.entries.map(|part| SharedPart::own(part.device, part.bytes, Direction::ToDevice));
         let usual = quick.push_header(self.copied)
             && entries.is_none_or(|part| quick.push_own(&part))

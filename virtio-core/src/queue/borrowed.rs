@@ -3,15 +3,17 @@
 
 use core::ptr::NonNull;
 
+use super::area::RequestArea;
 use super::build::Builder;
-use super::format::Format;
-use super::request::{Copied, Request};
+use super::format::{Counts, Format};
+use super::quick::Quick;
+use super::request::Request;
 use super::ring::on;
-use super::slots::Marks;
-use super::virtqueue::{Queue, Token};
+use super::slots::{Marks, Shape, Slot, Slots};
+use super::virtqueue::Queue;
 use crate::dma::Stretch;
 use crate::hal::Direction;
-use crate::{Error, Hal};
+use crate::{Error, Hal, HalError};
 
 /// What a device wrote for a request over slices; never more than there was room for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,64 +58,133 @@ impl<H: Hal> Queue<H> {
     /// # Safety
     /// The slices stay valid, and are used by nobody else, until the request is settled, or the queue released after a
     /// confirmed reset (I-LOAN).
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) unsafe fn add_borrowed(
         &mut self,
         hal: &H,
         request: &mut Request<'_, Slices<'_, '_>>,
-    ) -> Result<Token, Error> {
-        let Request { copied, payload: Slices { readable, writable }, response } = request;
+    ) -> Result<Slot, Error> {
         let Self { ring, slots, counts, cold, .. } = &mut *self;
-        if slots.free_count <= 0 {
+        let free = slots.free_count;
+        if free <= 0 {
             return Err(self.no_room());
         }
+        let segments = least_segments(request);
+        let area = &mut cold.area;
+        let quickly = on!(ring, ring => {
+            if segments > 1 && segments <= usize::from(slots.table_room()) {
+                // SAFETY: the caller's promise.
+                unsafe { quickly::<_, _, true>(ring, slots, area, hal, request, counts) }
+            } else if (segments <= 1 || slots.table_room() == 0) && i32::try_from(segments).is_ok_and(|n| n <= free) {
+                // SAFETY: likewise.
+                unsafe { quickly::<_, _, false>(ring, slots, area, hal, request, counts) }
+            } else {
+                Err(None)
+            }
+        });
+        match quickly {
+            Ok(slot) => Ok(slot),
+            // SAFETY: the caller's promise.
+            Err(None) => unsafe { self.add_borrowed_carefully(hal, request) },
+            Err(Some(error)) => Err(error.into()),
+        }
+    }
+
+    /// The same, whatever the request looks like.
+    ///
+    /// # Safety
+    /// As for [`Queue::add_borrowed`].
+    #[inline(never)]
+    unsafe fn add_borrowed_carefully(
+        &mut self,
+        hal: &H,
+        request: &mut Request<'_, Slices<'_, '_>>,
+    ) -> Result<Slot, Error> {
+        let Self { ring, slots, counts, cold, .. } = &mut *self;
         let order = counts.added;
-        let single = usize::from(!copied.is_empty()).saturating_add(usize::from(*response > 0));
-        let least = readable.len().saturating_add(writable.len()).saturating_add(single);
-        let slot = on!(ring, ring => {
-            let mut builder = Builder::new(ring, slots, &mut cold.area, hal, least, order);
+        on!(ring, ring => {
+            let mut builder = Builder::new(ring, slots, &mut cold.area, hal, least_segments(request), order);
             loop {
                 // SAFETY: the caller's promise.
-                match unsafe { push(&mut builder, *copied, readable, writable, *response) } {
+                match unsafe { push(&mut builder, request) } {
                     Ok(()) => break builder.finish(0, counts),
                     Err(_) if builder.plan_again() => {}
                     // Dropping the builder gives the request up.
                     Err(error) => break Err(error),
                 }
             }
-        })?;
-        Ok(self.token(slot, order))
+        })
     }
 
-    /// What was written for the request of `token`, if it was used; it is over then. The response is copied.
+    /// What was written for the request of `slot`, which was added and not taken yet, if it was used; it is over then. The
+    /// response is copied.
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn poll_transferred(
         &mut self,
         hal: &H,
-        token: Token,
+        slot: Slot,
         response: &mut [u8],
     ) -> Result<Option<Transferred>, Error> {
-        Ok(self.poll_for(hal, token)?.map(|(slot, settled)| {
-            let behind_payload = settled.marks.contains(Marks::RESPONSE);
-            let room = if behind_payload { self.slots.head(slot).payload_room } else { u32::MAX };
-            let payload = settled.written.min(room);
-            let len = usize::try_from(settled.written.saturating_sub(room)).unwrap_or(usize::MAX);
-            let response = self.cold.area.read_response(slot, len, 0, response);
-            self.finish(slot, settled.marks);
-            Transferred { payload, response }
-        }))
+        let Some(settled) = self.take(hal, slot)? else { return Ok(None) };
+        let behind_payload = settled.marks.contains(Marks::RESPONSE);
+        let room = if behind_payload { self.slots.head(slot).payload_room } else { u32::MAX };
+        let payload = settled.written.min(room);
+        let len = usize::try_from(settled.written.saturating_sub(room)).unwrap_or(usize::MAX);
+        let response = self.cold.area.read_response(slot, len, 0, response);
+        self.finish(slot, settled.marks);
+        Ok(Some(Transferred { payload, response }))
     }
+}
+
+/// How many segments it has, if no slice is scattered, and none empty.
+fn least_segments(request: &Request<'_, Slices<'_, '_>>) -> usize {
+    let Slices { readable, writable } = &request.payload;
+    let single = usize::from(!request.copied.is_empty()).saturating_add(usize::from(request.response > 0));
+    readable.len().saturating_add(writable.len()).saturating_add(single)
+}
+
+/// Adds it in the quick way, or not at all: then with the error, if there was one.
+///
+/// # Safety
+/// As for [`Queue::add_borrowed`].
+#[cfg_attr(not(debug_assertions), inline(always))]
+unsafe fn quickly<R: Format, H: Hal, const TABLE: bool>(
+    ring: &mut R,
+    slots: &mut Slots,
+    area: &mut RequestArea<H>,
+    hal: &H,
+    request: &mut Request<'_, Slices<'_, '_>>,
+    counts: &mut Counts,
+) -> Result<Slot, Option<HalError>> {
+    let expected = u16::try_from(least_segments(request)).map_err(|_| None)?;
+    let Request { copied, payload: Slices { readable, writable }, response } = request;
+    let one = readable.len().saturating_add(writable.len()) == 1;
+    let shape = if one { copied.shape(*response) } else { Shape::NONE };
+    let mut quick = Quick::<R, H, TABLE>::new(ring, slots, area, hal, expected, Marks::empty(), shape);
+    let mut usual = quick.push_header(*copied);
+    for slice in *readable {
+        let stretch = Stretch { memory: NonNull::from(*slice), device: None };
+        // SAFETY: the caller's promise; a shared slice is readable, which is all the direction needs.
+        usual = usual && unsafe { quick.push_stretch(stretch, Direction::ToDevice) };
+    }
+    for slice in writable.iter_mut() {
+        let stretch = Stretch { memory: NonNull::from(&mut **slice), device: None };
+        // SAFETY: the caller's promise; an exclusive slice is writable.
+        usual = usual && unsafe { quick.push_stretch(stretch, Direction::FromDevice) };
+    }
+    usual = usual && quick.push_response(*response) && quick.is_complete();
+    if usual { Ok(quick.finish(0, counts)) } else { Err(quick.abandon()) }
 }
 
 /// # Safety
 /// As for [`Queue::add_borrowed`].
 unsafe fn push<R: Format, H: Hal>(
     builder: &mut Builder<'_, R, H>,
-    copied: Copied<'_>,
-    readable: &[&[u8]],
-    writable: &mut [&mut [u8]],
-    response: usize,
+    request: &mut Request<'_, Slices<'_, '_>>,
 ) -> Result<(), Error> {
-    builder.push_header(copied)?;
-    for slice in readable {
+    let Request { copied, payload: Slices { readable, writable }, response } = request;
+    builder.push_header(*copied)?;
+    for slice in *readable {
         let stretch = Stretch { memory: NonNull::from(*slice), device: None };
         // SAFETY: the caller's promise; a shared slice is readable, which is all the direction needs.
         unsafe { builder.push_stretch(stretch, Direction::ToDevice) }?;
@@ -123,5 +194,5 @@ unsafe fn push<R: Format, H: Hal>(
         // SAFETY: the caller's promise; an exclusive slice is writable.
         unsafe { builder.push_stretch(stretch, Direction::FromDevice) }?;
     }
-    builder.push_response(response)
+    builder.push_response(*response)
 }

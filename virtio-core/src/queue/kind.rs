@@ -38,8 +38,9 @@ impl PayloadKind {
         Self(&Of::<P>::OPERATIONS)
     }
 
-    pub(super) fn is<P: 'static>(self) -> bool {
-        (self.0.id)() == TypeId::of::<P>()
+    pub(super) fn is<P: Lend>(self) -> bool {
+        // One table, one type: the tables of two types differ in `id`. One type may have several tables.
+        core::ptr::eq(self.0, &Of::<P>::OPERATIONS) || (self.0.id)() == TypeId::of::<P>()
     }
 
     pub(super) const fn layout(self) -> Layout {

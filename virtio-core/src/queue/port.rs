@@ -201,8 +201,7 @@ impl<'d, P: Lend, T: Transport + ?Sized, H: Hal> Port<'d, P, T, H> {
     /// # Errors
     /// As for [`Port::poll_for`]; [`Misbehaved::Timeout`], in which case the request stays in flight.
     pub fn wait(&mut self, token: Token, limit: Duration) -> Result<Done<'_, P, H>, Error> {
-        let deadline = Deadline::after(self.hal, limit)?;
-        self.wait_until(token, deadline)
+        self.wait_until(token, Deadline::lazily(limit))
     }
 
     pub(crate) fn wait_until(

@@ -12,7 +12,7 @@ use super::area::RequestArea;
 use super::build::MOST_BYTES;
 use super::format::{Counts, Entry, Format, INDIRECT, NEXT, WRITE};
 use super::request::Copied;
-use super::slots::{Head, Marks, Parked, Slot, Slots};
+use super::slots::{Head, Marks, Parked, Shape, Slot, Slots};
 use crate::dma::{Lend, SharedPart, Stretch, share_whole};
 use crate::hal::Direction;
 use crate::{Hal, HalError};
@@ -32,6 +32,11 @@ pub(super) struct Quick<'q, R: Format, H: Hal, const TABLE: bool> {
     payload_room: u32,
     bytes: u64,
     marks: Marks,
+    shape: Shape,
+    /// Whether the first and the third entry of the table are what they were (Prepared).
+    prepared: bool,
+    /// `PARKED`, if there is a payload and it is parked.
+    parked: Marks,
     /// Why a buffer could not be shared.
     error: Option<HalError>,
 }
@@ -46,8 +51,15 @@ impl<'q, R: Format, H: Hal, const TABLE: bool> Quick<'q, R, H, TABLE> {
         area: &'q mut RequestArea<H>,
         hal: &'q H,
         expected: u16,
+        parked: Marks,
+        shape: Shape,
     ) -> Self {
         let id = slots.free_first;
+        let shape = if TABLE && expected == Shape::ENTRIES { shape } else { Shape::NONE };
+        let prepared = shape != Shape::NONE && slots.head(id).shape == shape;
+        if TABLE && !prepared {
+            slots.head_mut(id).shape = Shape::NONE;
+        }
         let marks = Marks::RECORDED.union(slots.always);
         let (count, room, payload_room, bytes) = (0, 0, 0, 0);
         Self {
@@ -64,6 +76,9 @@ impl<'q, R: Format, H: Hal, const TABLE: bool> Quick<'q, R, H, TABLE> {
             payload_room,
             bytes,
             marks,
+            shape,
+            prepared,
+            parked,
             error: None,
         }
     }
@@ -103,6 +118,12 @@ impl<'q, R: Format, H: Hal, const TABLE: bool> Quick<'q, R, H, TABLE> {
         if copied.is_empty() {
             return true;
         }
+        if self.prepared {
+            let len = self.area.put_header_again(self.id, copied.header);
+            self.count = self.count.wrapping_add(1);
+            self.bytes = self.bytes.wrapping_add(u64::from(len));
+            return true;
+        }
         match self.area.put_header(self.id, copied) {
             Ok(part) => self.push_own(&part),
             Err(_) => false,
@@ -117,6 +138,13 @@ impl<'q, R: Format, H: Hal, const TABLE: bool> Quick<'q, R, H, TABLE> {
         }
         self.payload_room = self.room;
         self.marks.insert(Marks::RESPONSE);
+        if self.prepared {
+            let len = self.area.response_again(self.id, len);
+            self.count = self.count.wrapping_add(1);
+            self.bytes = self.bytes.wrapping_add(u64::from(len));
+            self.room = self.room.saturating_add(len);
+            return true;
+        }
         match self.area.response(self.id, len) {
             Ok(part) => self.push_own(&part),
             Err(_) => false,
@@ -157,7 +185,7 @@ impl<'q, R: Format, H: Hal, const TABLE: bool> Quick<'q, R, H, TABLE> {
     /// # Safety
     /// As for `Builder::push_stretch`.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    unsafe fn push_stretch(&mut self, stretch: Stretch, direction: Direction) -> bool {
+    pub(super) unsafe fn push_stretch(&mut self, stretch: Stretch, direction: Direction) -> bool {
         let Ok(len) = u32::try_from(stretch.memory.len()) else { return false };
         // SAFETY: passed on; what `push` takes is ended with the request.
         match unsafe { share_whole(self.hal, stretch, direction) } {
@@ -201,7 +229,10 @@ impl<'q, R: Format, H: Hal, const TABLE: bool> Quick<'q, R, H, TABLE> {
         (head.room, head.payload_room) = (self.room, self.payload_room);
         (head.taken, head.last) = (taken, self.last);
         head.in_table = if TABLE { self.count } else { 0 };
-        head.marks = self.marks | Marks::PARKED;
+        if TABLE {
+            head.shape = self.shape;
+        }
+        head.marks = self.marks | self.parked;
         self.slots.free_first = self.cursor;
         self.slots.free_count = self.slots.free_count.wrapping_sub(i32::from(taken));
         self.ring.commit(id, counts);
@@ -215,7 +246,7 @@ impl<'q, R: Format, H: Hal, const TABLE: bool> Quick<'q, R, H, TABLE> {
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn give_up(&mut self) {
         let (taken, in_table) = if TABLE { (0, self.count) } else { (self.count, 0) };
-        let head = Head { taken, last: self.last, in_table, marks: self.marks | Marks::PARKED, ..Head::FREE };
+        let head = Head { taken, last: self.last, in_table, marks: self.marks | self.parked, ..Head::FREE };
         end(self.ring, self.slots, self.hal, self.id, head);
     }
 
@@ -237,7 +268,7 @@ fn end<R: Format, H: Hal>(ring: &mut R, slots: &mut Slots, hal: &H, id: Slot, he
     *slots.head_mut(id) = head;
     // SAFETY: Given Up Whole: the device was never told of them, and they are ended only here.
     unsafe { slots.end_segments(hal, id, 0) };
-    *slots.head_mut(id) = Head { marks: Marks::PARKED, ..Head::FREE };
+    *slots.head_mut(id) = Head { marks: head.marks & Marks::PARKED, ..Head::FREE };
 }
 
 impl<R: Format, H: Hal, const TABLE: bool> Drop for Quick<'_, R, H, TABLE> {
@@ -245,7 +276,9 @@ impl<R: Format, H: Hal, const TABLE: bool> Drop for Quick<'_, R, H, TABLE> {
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn drop(&mut self) {
         self.give_up();
-        // SAFETY: Given Up Whole: the device was never told of it, and its segments have just ended.
-        unsafe { self.slots.drop_parked(self.id) };
+        if self.parked.contains(Marks::PARKED) {
+            // SAFETY: Given Up Whole: the device was never told of it, and its segments have just ended.
+            unsafe { self.slots.drop_parked(self.id) };
+        }
     }
 }

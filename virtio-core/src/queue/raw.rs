@@ -10,7 +10,7 @@ use super::format::{Counts, Entry, Format, INDIRECT, NEXT, WRITE};
 use super::port::Port;
 use super::request::Rejected;
 use super::ring::on;
-use super::slots::{Marks, Slot, Slots};
+use super::slots::{Marks, Shape, Slot, Slots};
 use super::virtqueue::{Queue, Token};
 use crate::dma::{Lend, Stretch};
 use crate::transport::Transport;
@@ -72,6 +72,10 @@ impl<P: 'static, H: Hal> Typed<'_, P, H> {
         }
         let slot = slots.free_first;
         let order = counts.added;
+        if tables {
+            // Prepared: its table is about to be written for something else.
+            slots.head_mut(slots.free_first).shape = Shape::NONE;
+        }
         let area = tables.then_some(&mut cold.area);
         let written = on!(ring, ring => write(ring, slots, area, readable, writable, counts));
         match written {

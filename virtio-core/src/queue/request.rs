@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use super::slots::Shape;
 use crate::Error;
 
 /// A request to be added: a header, a payload and room for a response, each of which may be absent.
@@ -55,6 +56,12 @@ pub(crate) struct Copied<'a> {
 
 impl Copied<'_> {
     pub(super) const NOTHING: Self = Self { header: &[], data: &[] };
+
+    /// The shape of a request of this, one buffer, and a response.
+    #[inline]
+    pub(super) const fn shape(&self, response: usize) -> Shape {
+        if self.data.is_empty() { Shape::new(self.header.len(), response) } else { Shape::NONE }
+    }
 
     #[inline]
     pub(super) const fn is_empty(&self) -> bool {

@@ -4,13 +4,13 @@
 use super::cold::Closed;
 use super::format::Counts;
 use super::virtqueue::{NONE, Queue, Token};
-use crate::dma::Stopped;
+use crate::dma::{Lend, Stopped};
 use crate::{Hal, Misuse};
 
 impl<H: Hal> Queue<H> {
     /// Takes all requests back: the device has reset the queue. Payloads of type `P` of requests that were not taken yet go
     /// to `returned`. The queue stays stopped.
-    pub(crate) fn stop<P: 'static>(
+    pub(crate) fn stop<P: Lend>(
         &mut self,
         hal: &H,
         proof: &Stopped,

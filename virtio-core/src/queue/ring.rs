@@ -65,6 +65,7 @@ impl Ring {
         on!(self, ring => ring.publish(hal, counts));
     }
 
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn wants_notification<H: Hal>(&mut self, hal: &H, counts: &Counts) -> bool {
         on!(self, ring => ring.wants_notification(hal, counts))
     }

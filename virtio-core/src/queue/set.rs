@@ -100,7 +100,14 @@ impl<H: Hal> QueueSet<H> {
 
     /// The queue of that index.
     pub(crate) fn get(&mut self, index: QueueIndex) -> Option<&mut Queue<H>> {
-        self.all().iter_mut().find(|queue| queue.index() == index)
+        let queues = self.all();
+        // Most front-ends declare all of a device's queues, in order.
+        let likely = usize::from(index.get());
+        let at = match queues.get(likely) {
+            Some(queue) if queue.index() == index => likely,
+            _ => queues.iter().position(|queue| queue.index() == index)?,
+        };
+        queues.get_mut(at)
     }
 
     /// All queues, to be lent one by one.

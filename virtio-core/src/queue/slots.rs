@@ -29,7 +29,7 @@ use crate::{Error, Hal, Misuse, QueueSize};
 /// The index of a descriptor, or of a request by its first descriptor (Slot In Range).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(transparent)]
-pub(super) struct Slot(u16);
+pub(crate) struct Slot(u16);
 
 impl Slot {
     pub(super) const fn get(self) -> u16 {
@@ -118,6 +118,34 @@ pub(super) struct Head {
     pub(super) in_table: u16,
     /// The next request in the list of used ones.
     pub(super) next_used: u16,
+    /// What the table of this slot was last written for (Prepared).
+    pub(super) shape: Shape,
+}
+
+/// The usual request: a header, one buffer, a response, all in a table. Which lengths the two in the driver's own memory have;
+/// 0 for anything else.
+///
+/// **Prepared**: while a head has a shape, the first and the third entry of its table, and their records, are those of a request
+/// of that shape, for both say the same each time. Whatever writes a table in another way takes the shape away first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(transparent)]
+pub(super) struct Shape(u16);
+
+impl Shape {
+    pub(super) const NONE: Self = Self(0);
+    /// Entries of its table.
+    pub(super) const ENTRIES: u16 = 3;
+
+    #[inline]
+    pub(super) const fn new(header: usize, response: usize) -> Self {
+        if header != 0 && header <= 0xff && response != 0 && response <= 0xff {
+            let [header, ..] = header.to_le_bytes();
+            let [response, ..] = response.to_le_bytes();
+            Self(u16::from_le_bytes([header, response]))
+        } else {
+            Self::NONE
+        }
+    }
 }
 
 const _: () = assert!(size_of::<Head>() == 32);
@@ -146,6 +174,7 @@ impl Head {
         marks: Marks::empty(),
         in_table: 0,
         next_used: 0,
+        shape: Shape::NONE,
     };
 }
 
@@ -321,7 +350,7 @@ impl Slots {
         self.table_room
     }
 
-    pub(super) fn kind_is<P: 'static>(&self) -> bool {
+    pub(super) fn kind_is<P: Lend>(&self) -> bool {
         self.kind.is::<P>()
     }
 

@@ -167,13 +167,54 @@ impl<H: Hal> Queue<H> {
     /// The request of `token`, settled, if it was used. Others that were used meanwhile stay for `poll`.
     pub(super) fn poll_for(&mut self, hal: &H, token: Token) -> Result<Option<(Slot, Settled)>, Error> {
         let wanted = self.find(token)?;
+        Ok(self.take(hal, wanted)?.map(|settled| (wanted, settled)))
+    }
+
+    /// The request of `wanted`, which is in flight, or used and not taken; otherwise as `poll_for`.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(super) fn take(&mut self, hal: &H, wanted: Slot) -> Result<Option<Settled>, Error> {
+        if !self.plain {
+            return self.take_slowly(hal, wanted);
+        }
+        match self.take_next(hal, true) {
+            Next::Taken(slot, settled) if slot == wanted => Ok(Some(settled)),
+            Next::Taken(slot, settled) => self.take_later(hal, wanted, slot, settled.claimed),
+            Next::Special(slot, claimed) => self.take_later(hal, wanted, slot, claimed),
+            Next::Nothing => Ok(None),
+            Next::Wrong(why) => Err(self.fail(why)),
+        }
+    }
+
+    /// Goes on after `slot`, which the device has just used, perhaps in place of what is wanted.
+    #[cold]
+    fn take_later(
+        &mut self,
+        hal: &H,
+        wanted: Slot,
+        slot: Slot,
+        claimed: u32,
+    ) -> Result<Option<Settled>, Error> {
+        let head = self.slots.head_mut(slot);
+        (head.state, head.claimed) = (State::Used, claimed);
+        let watched = head.marks.intersects(Marks::WAKER | Marks::ABANDONED);
+        if !watched || !self.is_over(hal, slot) {
+            if slot == wanted {
+                return Ok(Some(self.slots.settle(hal, slot)));
+            }
+            self.push_used(slot);
+        }
+        self.take_slowly(hal, wanted)
+    }
+
+    #[inline(never)]
+    fn take_slowly(&mut self, hal: &H, wanted: Slot) -> Result<Option<Settled>, Error> {
         if self.slots.head(wanted).state == State::Used {
             self.remove_used(wanted);
-            return Ok(Some((wanted, self.slots.settle(hal, wanted))));
+            return Ok(Some(self.slots.settle(hal, wanted)));
         }
         while let Some(slot) = self.accept_one(hal)? {
             if slot == wanted {
-                return Ok(Some((slot, self.slots.settle(hal, slot))));
+                return Ok(Some(self.slots.settle(hal, slot)));
             }
             self.push_used(slot);
         }

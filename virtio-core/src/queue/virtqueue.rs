@@ -11,6 +11,7 @@ use super::kind::PayloadKind;
 use super::ring::Ring;
 use super::slots::{DONE, Slot, Slots};
 use crate::abi::features::Features;
+use crate::dma::Lend;
 use crate::transport::{Doorbell, Rings, Transport};
 use crate::{DeviceAddr, Error, Hal, Misbehaved, Misuse, QueueIndex, QueueSize};
 
@@ -156,7 +157,7 @@ impl<H: Hal> Queue<H> {
     pub(crate) fn set_doorbell(&mut self, doorbell: Doorbell) {
         self.cold.doorbell = Some(doorbell);
     }
-    pub(crate) fn carries<P: 'static>(&self) -> bool {
+    pub(crate) fn carries<P: Lend>(&self) -> bool {
         self.slots.kind_is::<P>()
     }
 
@@ -210,7 +211,7 @@ impl<H: Hal> Queue<H> {
     }
 
     /// Shows the device everything added so far: one store.
-    #[inline]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn publish(&mut self, hal: &H) {
         if self.counts.shown != self.counts.added && self.open {
             self.ring.publish(hal, &self.counts);
@@ -220,11 +221,12 @@ impl<H: Hal> Queue<H> {
 
     /// The doorbell to ring, if the device wants to be notified of what was published since the last call
     /// (VIRTIO 1.4 §2.7.13.4, §2.8.21.3). A full barrier lies between the publication and the suppression field (I-ORDER).
-    #[inline]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn wants_notification(&mut self, hal: &H) -> Option<Doorbell> {
         if self.open && self.ring.wants_notification(hal, &self.counts) { self.doorbell() } else { None }
     }
 
+    #[inline]
     fn doorbell(&self) -> Option<Doorbell> {
         let doorbell = self.cold.doorbell?;
         let data = self.notification_data;
@@ -232,7 +234,7 @@ impl<H: Hal> Queue<H> {
     }
 
     /// Notifies the device if it wants to be; answers whether it did.
-    #[inline]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn kick<T: Transport + ?Sized>(&mut self, transport: &T, hal: &H) -> bool {
         let doorbell = self.wants_notification(hal);
         if let Some(doorbell) = doorbell {

@@ -215,6 +215,7 @@ impl Format for SplitRing {
         self.fields(hal).publish_index(index(counts.added));
     }
 
+    #[inline]
     fn wants_notification<H: Hal>(&mut self, hal: &H, counts: &Counts) -> bool {
         let old = core::mem::replace(&mut self.notified, counts.shown);
         old != counts.shown
