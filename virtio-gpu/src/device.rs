@@ -1,14 +1,11 @@
 //! The GPU, brought up and taken down.
 
 use virtio_core::config::ByteOrder;
-use virtio_core::device::{Device, Init, NotStopped, Wanted};
+use virtio_core::device::{Init, Wanted};
 use virtio_core::queue::QueueSpec;
-use virtio_core::transport::TransportInfo;
-use virtio_core::{DeviceId, Features, Hal, Transport, log_info};
+use virtio_core::{DeviceId, Hal, Transport, log_info};
 
-use crate::abi::{
-    CONTROLQ, CURSORQ, F_EDID, MAX_SCANOUTS, NUM_SCANOUTS, RespEdid, TransferToHost2d, UpdateCursor,
-};
+use crate::abi::{CONTROLQ, CURSORQ, F_EDID, MAX_SCANOUTS, RespEdid, Space, TransferToHost2d, UpdateCursor};
 use crate::command::Control;
 use crate::cursor::Cursor;
 use crate::display::ScanoutId;
@@ -27,6 +24,7 @@ const QUEUES: [QueueSpec; 2] = [
 /// A virtio GPU (VIRTIO 1.4 §5.7), for 2D.
 ///
 /// Dropping it resets the device and frees everything it was given. See the [crate](crate) for an example.
+/// [`abi::feature_name`](crate::abi::feature_name) names what is the GPU's own of [`Gpu::features`].
 #[derive(Debug)]
 pub struct Gpu<T: Transport, H: Hal + Clone + 'static> {
     pub(crate) control: Control<T, H>,
@@ -47,7 +45,7 @@ impl<T: Transport, H: Hal + Clone + 'static> Gpu<T, H> {
     pub fn new(transport: T, hal: H) -> Result<Self, GpuError> {
         let wanted = Wanted { optional: F_EDID, ..Wanted::default() };
         let init = Init::start(transport, hal, DeviceId::GPU)?.negotiate(&wanted)?;
-        let scanouts = init.config(ByteOrder::Little)?.u32(NUM_SCANOUTS)?;
+        let scanouts = init.config(ByteOrder::Little)?.get(Space::NUM_SCANOUTS)?;
         match usize::try_from(scanouts) {
             Ok(0) => return Err(GpuError::NoScanouts),
             Ok(1..=MAX_SCANOUTS) => {}
@@ -58,42 +56,22 @@ impl<T: Transport, H: Hal + Clone + 'static> Gpu<T, H> {
         Ok(Self { control: Control::new(device), scanouts, shown: [Some(0); MAX_SCANOUTS], cursor: None })
     }
 
-    /// The features that were negotiated. [`abi::feature_name`](crate::abi::feature_name) names the GPU's own.
-    #[must_use]
-    pub fn features(&self) -> Features {
-        self.control.device.features()
-    }
-
     /// How many displays the device has, on or off: 1 to 16.
     #[must_use]
     pub fn scanouts(&self) -> u32 {
         self.scanouts
     }
 
-    /// What the transport is.
-    ///
-    /// # Errors
-    /// [`GpuError::Core`] if the device was taken down.
-    pub fn transport_info(&self) -> Result<TransportInfo, GpuError> {
-        Ok(self.control.device.transport_info()?)
-    }
-
-    /// The device below.
-    #[must_use]
-    pub fn device(&self) -> &Device<T, H> {
-        &self.control.device
-    }
-
-    /// Resets the device, waits for the confirmation, frees everything, and gives the transport back.
-    ///
-    /// # Errors
-    /// [`NotStopped`] if the device does not confirm: its memory is leaked then.
-    pub fn dismantle(self) -> Result<T, NotStopped<Option<T>>> {
-        self.control.device.dismantle()
-    }
-
     /// An error for a display that the device does not have.
     pub(crate) fn check_scanout(&self, scanout: ScanoutId) -> Result<(), GpuError> {
         if scanout.get() < self.scanouts { Ok(()) } else { Err(GpuError::NoSuchScanout(scanout)) }
+    }
+}
+
+// `attend` is in event.rs: a configuration change means displays here.
+virtio_core::lifecycle! {
+    impl[T: Transport, H: Hal + Clone + 'static] Gpu<T, H> {
+        device: (control.device), transport: T, hal: H, error: GpuError,
+        recover: Self::new,
     }
 }

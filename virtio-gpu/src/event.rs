@@ -5,7 +5,7 @@ use virtio_core::device::DeviceEvent;
 use virtio_core::transport::InterruptStatus;
 use virtio_core::{Hal, Transport};
 
-use crate::abi::{EVENTS_CLEAR, EVENTS_READ, Events};
+use crate::abi::{Events, Space};
 use crate::device::Gpu;
 use crate::error::GpuError;
 
@@ -17,21 +17,12 @@ impl<T: Transport, H: Hal + Clone + 'static> Gpu<T, H> {
     /// [`GpuError::Core`] if the configuration space is too small, or the device was taken down.
     pub fn poll_display_change(&mut self) -> Result<bool, GpuError> {
         let device = &mut self.control.device;
-        let pending = Events::from_bits_retain(device.config(ByteOrder::Little)?.u32(EVENTS_READ)?);
+        let pending = Events::from_bits_retain(device.config(ByteOrder::Little)?.get(Space::EVENTS_READ)?);
         let changed = pending.contains(Events::DISPLAY);
         if changed {
-            device.write_config(EVENTS_CLEAR, &Events::DISPLAY.bits().to_le_bytes())?;
+            device.set_config(ByteOrder::Little, Space::EVENTS_CLEAR, Events::DISPLAY.bits())?;
         }
         Ok(changed)
-    }
-
-    /// Reads why the device interrupts and acknowledges it, where the driver itself does so. After
-    /// [`InterruptStatus::CONFIG`], look at [`Gpu::poll_display_change`].
-    ///
-    /// # Errors
-    /// [`GpuError::Core`] if the device asks to be reset, and is taken down for it, or was taken down before.
-    pub fn ack_interrupt(&mut self) -> Result<InterruptStatus, GpuError> {
-        Ok(self.control.device.ack_interrupt()?)
     }
 
     /// Follows up on an interrupt that an [`Endpoint`](virtio_core::Endpoint) has acknowledged in its handler; a kernel that polls
@@ -46,16 +37,6 @@ impl<T: Transport, H: Hal + Clone + 'static> Gpu<T, H> {
             None => Ok(None),
         }
     }
-
-    /// Resets the device and brings it up again: after [`GpuEvent::NeedsReset`], or any error. Nothing that was shown or
-    /// attached survives, and endpoints have to be [taken anew](virtio_core::interrupt). On an error the transport is gone: find the
-    /// device again. Then make a new [`screen`](Gpu::screen).
-    ///
-    /// # Errors
-    /// As for [`Gpu::new`].
-    pub fn recover(self) -> Result<Self, GpuError> {
-        self.control.device.rebuild(Self::new)
-    }
 }
 
 /// What a GPU has to tell.
@@ -65,6 +46,7 @@ impl<T: Transport, H: Hal + Clone + 'static> Gpu<T, H> {
 pub enum GpuEvent {
     /// Displays were added, removed or resized: read [`Gpu::display_info`] and [`Gpu::edid`] again.
     DisplayChanged,
-    /// It has met an error that it cannot recover from, and was reset: [`Gpu::recover`] brings it up again.
+    /// It has met an error that it cannot recover from, and was reset: [`Gpu::recover`] brings it up again. Nothing that was
+    /// shown or attached survives: make a new [`screen`](Gpu::screen) then.
     NeedsReset,
 }

@@ -34,10 +34,10 @@
 //!     gpu.close(screen)?;
 //!     Ok(())
 //! }
-//! # mod common { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/mod.rs")); }
-//! # static FAKE: std::sync::OnceLock<common::FakeGpu> = std::sync::OnceLock::new();
+//! # mod bench { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/device/bench.rs")); }
+//! # static FAKE: std::sync::OnceLock<bench::FakeGpu> = std::sync::OnceLock::new();
 //! # let hal = virtio_testkit::TestHal::new();
-//! # let fake = FAKE.get_or_init(|| common::FakeGpu::new(&hal));
+//! # let fake = FAKE.get_or_init(|| bench::FakeGpu::new(&hal));
 //! # picture(fake.transport(), hal.clone()).unwrap();
 //! # hal.finish();
 //! ```

@@ -32,52 +32,43 @@ pub(crate) mod select {
 /// Bytes in the data part of the configuration space.
 pub(crate) const DATA_LEN: usize = 128;
 
-/// `virtio_input_config`. Only its offsets are used: it is never laid over anything.
-#[repr(C)]
-struct Config {
-    select: u8,
-    subsel: u8,
-    size: u8,
-    reserved: [u8; 5],
-    data: [u8; DATA_LEN],
+virtio_core::config_space! {
+    /// `virtio_input_config`.
+    pub(crate) struct Config {
+        SELECT: u8 = 0,
+        SUBSEL: u8 = 1,
+        /// Bytes of `DATA` that mean something.
+        SIZE: u8 = 2,
+        RESERVED: [u8; 5] = 3,
+        DATA: [u8; DATA_LEN] = 8,
+    }
 }
 
-pub(crate) const SELECT: usize = offset_of!(Config, select);
-pub(crate) const SUBSEL: usize = offset_of!(Config, subsel);
-pub(crate) const SIZE: usize = offset_of!(Config, size);
-pub(crate) const DATA: usize = offset_of!(Config, data);
-
-/// `virtio_input_devids`, for its offsets.
-#[repr(C)]
-struct DevIds {
-    bustype: U16,
-    vendor: U16,
-    product: U16,
-    version: U16,
+virtio_core::config_space! {
+    /// The configuration space while it shows a `virtio_input_devids`.
+    pub(crate) struct DevIds {
+        BEFORE: [u8; 8] = 0,
+        BUSTYPE: u16 = 8,
+        VENDOR: u16 = 10,
+        PRODUCT: u16 = 12,
+        VERSION: u16 = 14,
+    }
 }
 
-pub(crate) const DEVIDS_LEN: usize = size_of::<DevIds>();
-pub(crate) const BUSTYPE: usize = DATA + offset_of!(DevIds, bustype);
-pub(crate) const VENDOR: usize = DATA + offset_of!(DevIds, vendor);
-pub(crate) const PRODUCT: usize = DATA + offset_of!(DevIds, product);
-pub(crate) const VERSION: usize = DATA + offset_of!(DevIds, version);
-
-/// `virtio_input_absinfo`, for its offsets.
-#[repr(C)]
-struct AbsInfo {
-    min: U32,
-    max: U32,
-    fuzz: U32,
-    flat: U32,
-    res: U32,
+virtio_core::config_space! {
+    /// The configuration space while it shows a `virtio_input_absinfo`.
+    pub(crate) struct AbsInfo {
+        BEFORE: [u8; 8] = 0,
+        MIN: u32 = 8,
+        MAX: u32 = 12,
+        FUZZ: u32 = 16,
+        FLAT: u32 = 20,
+        RES: u32 = 24,
+    }
 }
 
-pub(crate) const ABSINFO_LEN: usize = size_of::<AbsInfo>();
-pub(crate) const MIN: usize = DATA + offset_of!(AbsInfo, min);
-pub(crate) const MAX: usize = DATA + offset_of!(AbsInfo, max);
-pub(crate) const FUZZ: usize = DATA + offset_of!(AbsInfo, fuzz);
-pub(crate) const FLAT: usize = DATA + offset_of!(AbsInfo, flat);
-pub(crate) const RES: usize = DATA + offset_of!(AbsInfo, res);
+pub(crate) const DEVIDS_LEN: usize = DevIds::LEN - Config::DATA.offset();
+pub(crate) const ABSINFO_LEN: usize = AbsInfo::LEN - Config::DATA.offset();
 
 /// `virtio_input_event`.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -92,13 +83,8 @@ pub(crate) const EVENT_LEN: usize = size_of::<Event>();
 
 // The specification's numbers.
 const _: () = {
-    assert!(size_of::<Config>() == 136);
-    assert!(SELECT == 0 && SUBSEL == 1 && SIZE == 2 && DATA == 8);
-    assert!(offset_of!(Config, reserved) == 3);
-    assert!(DEVIDS_LEN == 8);
-    assert!(BUSTYPE == 8 && VENDOR == 10 && PRODUCT == 12 && VERSION == 14);
-    assert!(ABSINFO_LEN == 20);
-    assert!(MIN == 8 && MAX == 12 && FUZZ == 16 && FLAT == 20 && RES == 24);
+    assert!(Config::LEN == 136);
+    assert!(DEVIDS_LEN == 8 && ABSINFO_LEN == 20);
     assert!(EVENT_LEN == 8);
     assert!(offset_of!(Event, kind) == 0 && offset_of!(Event, code) == 2 && offset_of!(Event, value) == 4);
 };

@@ -10,7 +10,7 @@ use virtio_core::device::Device;
 use virtio_core::{Hal, Transport};
 
 use crate::InputError;
-use crate::abi::{self, DATA_LEN, select};
+use crate::abi::{self, Config as Space, DATA_LEN, DevIds, select};
 use crate::event::EventType;
 
 /// A text that the device gave, of at most 128 bytes. What was not UTF-8 in it is `?`, and so are control characters: it can
@@ -157,10 +157,10 @@ impl<T: Transport, H: Hal + Clone> Window<'_, T, H> {
     pub(crate) fn ids(&mut self) -> Result<Option<DeviceIds>, InputError> {
         self.structure(select::ID_DEVIDS, 0, abi::DEVIDS_LEN, |config| {
             Ok(DeviceIds {
-                bus: config.u16(abi::BUSTYPE)?,
-                vendor: config.u16(abi::VENDOR)?,
-                product: config.u16(abi::PRODUCT)?,
-                version: config.u16(abi::VERSION)?,
+                bus: config.get(DevIds::BUSTYPE)?,
+                vendor: config.get(DevIds::VENDOR)?,
+                product: config.get(DevIds::PRODUCT)?,
+                version: config.get(DevIds::VERSION)?,
             })
         })
     }
@@ -170,11 +170,11 @@ impl<T: Transport, H: Hal + Clone> Window<'_, T, H> {
         let Ok(axis) = u8::try_from(axis) else { return Ok(None) };
         self.structure(select::ABS_INFO, axis, abi::ABSINFO_LEN, |config| {
             Ok(AbsInfo {
-                min: signed(config.u32(abi::MIN)?),
-                max: signed(config.u32(abi::MAX)?),
-                fuzz: config.u32(abi::FUZZ)?,
-                flat: config.u32(abi::FLAT)?,
-                resolution: config.u32(abi::RES)?,
+                min: signed(config.get(abi::AbsInfo::MIN)?),
+                max: signed(config.get(abi::AbsInfo::MAX)?),
+                fuzz: config.get(abi::AbsInfo::FUZZ)?,
+                flat: config.get(abi::AbsInfo::FLAT)?,
+                resolution: config.get(abi::AbsInfo::RES)?,
             })
         })
     }
@@ -206,7 +206,7 @@ impl<T: Transport, H: Hal + Clone> Window<'_, T, H> {
         read: impl Fn(u8, &Config<'_, T>) -> Result<V, virtio_core::Error>,
     ) -> Result<V, InputError> {
         let answer = self.look(select, subsel, read);
-        let left = self.0.write_config(abi::SELECT, &[select::UNSET]);
+        let left = self.0.set_config(ByteOrder::Little, Space::SELECT, select::UNSET);
         let answer = answer?;
         left?;
         Ok(answer)
@@ -219,11 +219,11 @@ impl<T: Transport, H: Hal + Clone> Window<'_, T, H> {
         subsel: u8,
         read: impl Fn(u8, &Config<'_, T>) -> Result<V, virtio_core::Error>,
     ) -> Result<V, InputError> {
-        self.0.write_config(abi::SELECT, &[select])?;
-        self.0.write_config(abi::SUBSEL, &[subsel])?;
+        self.0.set_config(ByteOrder::Little, Space::SELECT, select)?;
+        self.0.set_config(ByteOrder::Little, Space::SUBSEL, subsel)?;
         let config = self.0.config(ByteOrder::Little)?;
         let answer = config.consistent(|config| {
-            let size = config.u8(abi::SIZE)?;
+            let size = config.get(Space::SIZE)?;
             let fits = usize::from(size) <= DATA_LEN;
             Ok((size, if fits { Some(read(size, config)?) } else { None }))
         })?;
@@ -246,7 +246,7 @@ fn read_bytes<T: Transport>(
     bytes: &mut [u8; DATA_LEN],
 ) -> Result<(), virtio_core::Error> {
     for (offset, byte) in bytes.iter_mut().take(usize::from(size)).enumerate() {
-        *byte = config.u8(abi::DATA.saturating_add(offset))?;
+        *byte = config.u8(Space::DATA.offset().saturating_add(offset))?;
     }
     Ok(())
 }

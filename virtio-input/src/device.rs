@@ -1,9 +1,8 @@
 //! The driver (VIRTIO 1.4 §5.8.5, §5.8.6).
 
-use virtio_core::device::{Device, DeviceEvent, Init, NotStopped, Wanted};
+use virtio_core::device::{Device, DeviceEvent, Init, Wanted};
 use virtio_core::queue::{QueueSpec, Request};
-use virtio_core::transport::{InterruptStatus, TransportInfo};
-use virtio_core::{DeviceId, Features, Hal, Transport};
+use virtio_core::{DeviceId, Hal, Transport};
 
 use crate::InputError;
 use crate::abi::{self, EVENT_LEN, EVENT_QUEUE, STATUS_QUEUE, select};
@@ -48,20 +47,6 @@ impl<T: Transport, H: Hal + Clone> Input<T, H> {
         }
         let batch = BATCH.min((size >> 1).max(1));
         Ok(Self { device: init.live()?, missing: 0, added: 0, batch })
-    }
-
-    /// The features negotiated. The device type has none of its own (VIRTIO 1.4 §5.8.3).
-    #[must_use]
-    pub fn features(&self) -> Features {
-        self.device.features()
-    }
-
-    /// How the device is reached.
-    ///
-    /// # Errors
-    /// [`InputError::Core`].
-    pub fn transport_info(&self) -> Result<TransportInfo, InputError> {
-        Ok(self.device.transport_info()?)
     }
 
     /// The device's name; empty if it has none.
@@ -115,7 +100,7 @@ impl<T: Transport, H: Hal + Clone> Input<T, H> {
     /// The next event, or `None` when none waits. Does not block.
     ///
     /// A device that asks to be reset sends no more events, and this does not say so: now and then, or after an interrupt for its
-    /// configuration, call [`Input::attend`] with [`InterruptStatus::CONFIG`].
+    /// configuration, call [`Input::attend`] with [`InterruptStatus::CONFIG`](virtio_core::InterruptStatus::CONFIG).
     ///
     /// Call it until it answers `None`: only then does the device have all its buffers back. Before that, it may lack half
     /// of them.
@@ -181,46 +166,13 @@ impl<T: Transport, H: Hal + Clone> Input<T, H> {
         self.device.port::<()>(EVENT_QUEUE)?.disable_interrupts();
         Ok(())
     }
+}
 
-    /// Reads why the device interrupts and acknowledges it. Fetch events after it, not before.
-    ///
-    /// # Errors
-    /// [`InputError::Core`], also if the device asks to be reset: it is taken down then.
-    pub fn ack_interrupt(&mut self) -> Result<InterruptStatus, InputError> {
-        Ok(self.device.ack_interrupt()?)
-    }
-
-    /// Follows up on an interrupt that an [`Endpoint`](virtio_core::Endpoint) has acknowledged in its handler; a kernel that polls
-    /// may call it at any time, with [`InterruptStatus::CONFIG`]. The endpoint comes from [`Input::device`]'s [`endpoint`](virtio_core::device::Device::endpoint). Fetch events after it, too.
-    ///
-    /// # Errors
-    /// [`InputError::Core`] if the device was taken down.
-    pub fn attend(&mut self, status: InterruptStatus) -> Result<Option<DeviceEvent>, InputError> {
-        Ok(self.device.attend(status)?)
-    }
-
-    /// Resets the device and brings it up again: after [`DeviceEvent::NeedsReset`], or any error. Events that were not
-    /// fetched are lost, interrupts are off until enabled, and endpoints have to be [taken anew](virtio_core::interrupt). On an error
-    /// the transport is gone: find the device again.
-    ///
-    /// # Errors
-    /// As for [`Input::new`].
-    pub fn recover(self) -> Result<Self, InputError> {
-        self.device.rebuild(Self::new)
-    }
-
-    /// The device below.
-    #[must_use]
-    pub fn device(&self) -> &Device<T, H> {
-        &self.device
-    }
-
-    /// Resets the device, frees its memory and gives the transport back.
-    ///
-    /// # Errors
-    /// [`NotStopped`] if the device does not confirm its reset.
-    pub fn dismantle(self) -> Result<T, NotStopped<Option<T>>> {
-        self.device.dismantle()
+// The device type has no features of its own (VIRTIO 1.4 §5.8.3), and its configuration changes mean nothing.
+virtio_core::lifecycle! {
+    impl[T: Transport, H: Hal + Clone] Input<T, H> {
+        device: device, transport: T, hal: H, error: InputError,
+        attend: DeviceEvent, recover: Self::new,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Virtio drivers for any kernel, hypervisor guest, unikernel or boot loader written in Rust.
 //!
 //! You tell it how your kernel allocates pages and maps registers; it finds the devices, over MMIO (legacy and modern)
-//! and PCI, and drives them: GPU, keyboard, mouse. It needs no `std`, no heap and no interrupts, keeps no global state,
+//! and PCI, and drives them: GPU, keyboard, mouse, disk, network card, console, entropy. It needs no `std`, no heap and no interrupts, keeps no global state,
 //! bounds every wait, and does not panic on what a device does. Drivers and transports have no unsafe code.
 //!
 //! # Use it in your kernel
@@ -68,6 +68,36 @@
 //!
 //! What the keys mean, and the rest of a small system, is in the example kernels. To test drivers on your host there is
 //! the crate `virtio-testkit`.
+//!
+//! # Disk, network, console
+//!
+//! The same in every driver: a constructor that brings the device up, calls that wait, queues that take your buffers by value and
+//! give them back, futures, and the traits that others have agreed on (`embedded-sdmmc`, `block-device-driver`, `smoltcp`,
+//! `embedded-io`, `rand_core`), each behind a feature.
+//!
+//! ```
+//! # #[cfg(all(feature = "blk", feature = "net", feature = "console"))] mod example {
+//! use virtio::{Hal, Transport, blk, console, net};
+//!
+//! # fn example<T: Transport, H: Hal + Clone + 'static>(disk: T, card: T, serial: T, hal: H) -> Result<(), Box<dyn core::error::Error>> {
+//! let mut disk = blk::Disk::new(disk, hal.clone())?;
+//! let mut first = [0; 4096];
+//! disk.read(blk::Sector(0), &mut first)?; // split where the device wants it; disk.queue() has many in flight
+//!
+//! let mut card = net::Net::new(card, hal.clone(), &net::Options::default())?;
+//! card.send(b"\xff\xff\xff\xff\xff\xff......\x08\x06...")?; // card.pair(0) has owned buffers, offloads, batches
+//! let mut frame = [0; 1514];
+//! if let Some(len) = card.receive(&mut frame)? {
+//!     // frame[..len]
+//! #   let _ = len;
+//! }
+//!
+//! let mut serial: console::Console<T, H> = console::Console::new(serial, hal)?;
+//! serial.port(console::PortId::new(0))?.write_all(b"Hello from my kernel\n")?;
+//! # Ok(())
+//! # }
+//! # }
+//! ```
 //!
 //! # Interrupts
 //!
@@ -151,9 +181,16 @@
 //! | `gpu` | yes | [`gpu`]: 2D screens, EDID, hardware cursor |
 //! | `input` | yes | [`input`]: keyboards, mice, tablets |
 //! | `rng` | yes | [`rng`]: random bytes from the host |
+//! | `blk` | yes | [`blk`]: disks |
+//! | `net` | yes | [`net`]: network cards |
+//! | `console` | yes | [`console`]: ports to the host, and its terminal |
 //! | `packed` | yes | packed virtqueues, where a device offers them |
 //! | `embedded-graphics` | no | draw with `embedded-graphics` |
 //! | `rand_core` | no | seed generators from the entropy device, through `rand_core` |
+//! | `embedded-sdmmc` | no | FAT volumes on a disk, through `embedded-sdmmc` 0.10 |
+//! | `block-device-driver` | no | a disk for asynchronous file systems, through `block-device-driver` 0.2 |
+//! | `smoltcp` | no | TCP/IP over a network card, through `smoltcp` 0.14 (needs Rust 1.91) |
+//! | `embedded-io`, `embedded-io-async` | no | console ports as readers and writers |
 //! | `dtoolkit` | no | find MMIO slots in a device tree, with the `dtoolkit` crate 0.4 (needs Rust 1.88) |
 //! | `alloc` | no | lend `Box<[u8]>` and `Vec<u8>`; boxed transports |
 //! | `log`, `defmt` | no | what drivers have to say, through these crates (both may be on) |
@@ -169,11 +206,11 @@ mod any;
 
 #[cfg(all(feature = "mmio", feature = "pci"))]
 pub use any::{AnyEndpoint, AnyTransport};
-pub use virtio_core::*;
 #[cfg(feature = "blk")]
 pub use virtio_blk as blk;
 #[cfg(feature = "console")]
 pub use virtio_console as console;
+pub use virtio_core::*;
 #[cfg(feature = "gpu")]
 pub use virtio_gpu as gpu;
 #[cfg(feature = "input")]

@@ -12,7 +12,7 @@ mod header;
 mod resource;
 
 pub use codes::{CommandType, ResponseType};
-pub(crate) use config::{EVENTS_CLEAR, EVENTS_READ, NUM_SCANOUTS};
+pub(crate) use config::Space;
 pub use config::{Events, MAX_SCANOUTS};
 pub use cursor::{CursorPos, UpdateCursor};
 pub use display::{DisplayOne, GetDisplayInfo, RespDisplayInfo, SetScanout, WireRect};

@@ -1,21 +1,7 @@
 //! A device that says no, or answers wrongly: every command, every way. The error keeps what the device said, and
 //! whatever was half done is undone.
 
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::std_instead_of_alloc,
-    clippy::std_instead_of_core,
-    clippy::unwrap_used,
-    reason = "tests fail by panicking"
-)]
-
-#[allow(dead_code, reason = "every test file uses its own part of it")]
-mod common;
-
-use common::{
+use crate::bench::{
     ATTACH, CREATE_2D, DETACH, FLUSH, FakeGpu, GET_DISPLAY_INFO, GET_EDID, SET_SCANOUT, Seen, TRANSFER,
     Trouble, UNREF,
 };

@@ -1,20 +1,6 @@
 //! The hardware cursor: set, changed, moved, hidden, any number of times.
 
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::std_instead_of_alloc,
-    clippy::std_instead_of_core,
-    clippy::unwrap_used,
-    reason = "tests fail by panicking"
-)]
-
-#[allow(dead_code, reason = "every test file uses its own part of it")]
-mod common;
-
-use common::{FakeGpu, Seen, TRANSFER, Trouble, UPDATE_CURSOR};
+use crate::bench::{self, FakeGpu, Seen, TRANSFER, Trouble, UPDATE_CURSOR};
 use virtio_core::{Error, Misbehaved, QueueIndex, Wait};
 use virtio_gpu::{CursorImage, CursorPosition, Gpu, GpuError, ScanoutId};
 use virtio_testkit::{FakeTransport, TestHal};
@@ -23,7 +9,7 @@ const FIRST: ScanoutId = ScanoutId::new(0);
 const SECOND: ScanoutId = ScanoutId::new(1);
 
 fn start(hal: &TestHal) -> (FakeGpu, Gpu<FakeTransport, TestHal>) {
-    let fake = FakeGpu::with(hal, |builder| builder.config(common::config(2)));
+    let fake = FakeGpu::with(hal, |builder| builder.config(bench::config(2)));
     let gpu = Gpu::new(fake.transport(), hal.clone()).unwrap();
     (fake, gpu)
 }

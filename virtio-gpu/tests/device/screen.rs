@@ -1,20 +1,6 @@
 //! Screens: what is drawn is what is seen, and no more is sent than was drawn.
 
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::std_instead_of_alloc,
-    clippy::std_instead_of_core,
-    clippy::unwrap_used,
-    reason = "tests fail by panicking"
-)]
-
-#[allow(dead_code, reason = "every test file uses its own part of it")]
-mod common;
-
-use common::{FakeGpu, Seen};
+use crate::bench::{self, FakeGpu, Seen};
 use virtio_core::Misuse;
 use virtio_gpu::{Format, Gpu, GpuError, Kept, Rect, Rgb, ScanoutId};
 use virtio_testkit::{Event, FakeTransport, TestHal};
@@ -242,7 +228,7 @@ fn bad_sizes_and_places_are_refused_before_the_device_hears_of_them() {
 #[test]
 fn several_screens_share_one_gpu() {
     let hal = TestHal::new();
-    let fake = FakeGpu::with(&hal, |builder| builder.config(common::config(2)));
+    let fake = FakeGpu::with(&hal, |builder| builder.config(bench::config(2)));
     let mut gpu = Gpu::new(fake.transport(), hal.clone()).unwrap();
     let mut left = gpu.screen_on(FIRST, 8, 8, Format::R8G8B8X8).unwrap();
     let mut right = gpu.screen_on(ScanoutId::new(1), 4, 4, Format::R8G8B8X8).unwrap();

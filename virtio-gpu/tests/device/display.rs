@@ -1,20 +1,6 @@
 //! Displays, their EDID, and their changes.
 
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::std_instead_of_alloc,
-    clippy::std_instead_of_core,
-    clippy::unwrap_used,
-    reason = "tests fail by panicking"
-)]
-
-#[allow(dead_code, reason = "every test file uses its own part of it")]
-mod common;
-
-use common::{Display, FakeGpu, GET_EDID, Seen, Trouble};
+use crate::bench::{self, Display, FakeGpu, GET_EDID, Seen, Trouble};
 use virtio_core::{Features, transport::InterruptStatus};
 use virtio_gpu::{EdidError, Format, Gpu, GpuError, Rect, ScanoutId};
 use virtio_testkit::{Event, TestHal};
@@ -36,7 +22,7 @@ fn edid() -> Vec<u8> {
 #[test]
 fn all_sixteen_displays_are_told() {
     let hal = TestHal::new();
-    let fake = FakeGpu::with(&hal, |builder| builder.config(common::config(3)));
+    let fake = FakeGpu::with(&hal, |builder| builder.config(bench::config(3)));
     fake.host().displays = [Display::default(); 16];
     fake.host().displays[1] = Display { area: [0, 0, 800, 600], enabled: 7, flags: 9 };
     fake.host().displays[2] = Display { area: [800, 20, 640, 480], enabled: 1, flags: 0 };
@@ -82,7 +68,7 @@ fn displays_of_absurd_size_are_refused_and_no_memory_is_taken() {
         [(u32::MAX, u32::MAX), (u32::MAX, 1 << 30), (20_000, 20_000), (16_385, 1), (1, 16_385)]
     {
         let hal = TestHal::new();
-        let fake = FakeGpu::with(&hal, |builder| builder.config(common::config(2)));
+        let fake = FakeGpu::with(&hal, |builder| builder.config(bench::config(2)));
         fake.host().displays[0] = Display::default();
         fake.host().displays[1] = Display { area: [0, 0, width, height], enabled: 1, flags: 0 };
         let mut gpu = Gpu::new(fake.transport(), hal.clone()).unwrap();
@@ -118,7 +104,7 @@ fn the_largest_display_is_served_and_a_larger_screen_is_the_callers_to_ask_for()
 #[test]
 fn an_edid_is_read_and_parsed() {
     let hal = TestHal::new();
-    let fake = FakeGpu::with(&hal, |builder| builder.config(common::config(2)));
+    let fake = FakeGpu::with(&hal, |builder| builder.config(bench::config(2)));
     fake.host().edid = edid();
     let mut gpu = Gpu::new(fake.transport(), hal.clone()).unwrap();
     let read = gpu.edid(ScanoutId::new(1)).unwrap();
@@ -213,7 +199,7 @@ fn in_a_whole_life_two_fields_are_read_and_one_is_written_each_of_32_bits() {
     // The space ends with the last field, which goes with a feature that is offered, and not accepted.
     let fake = FakeGpu::with(&hal, |builder| builder.features(Features::all()));
     let mut gpu = Gpu::new(fake.transport(), hal.clone()).unwrap();
-    let mut config = common::config(1);
+    let mut config = bench::config(1);
     config[0] = 1;
     fake.device.set_config(config);
     assert_eq!(gpu.ack_interrupt(), Ok(InterruptStatus::CONFIG));
@@ -243,7 +229,7 @@ fn a_change_is_told_once_and_only_its_bit_is_cleared() {
     let fake = FakeGpu::new(&hal);
     let mut gpu = Gpu::new(fake.transport(), hal.clone()).unwrap();
     assert_eq!(gpu.poll_display_change(), Ok(false));
-    let mut config = common::config(1);
+    let mut config = bench::config(1);
     config[0] = 0x81;
     fake.device.set_config(config);
     fake.host().displays[0].area = [0, 0, 100, 50];

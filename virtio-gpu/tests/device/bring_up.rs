@@ -1,20 +1,6 @@
 //! Bring-up and the end: what is negotiated, what is refused, that nothing is forgotten.
 
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::std_instead_of_alloc,
-    clippy::std_instead_of_core,
-    clippy::unwrap_used,
-    reason = "tests fail by panicking"
-)]
-
-#[allow(dead_code, reason = "every test file uses its own part of it")]
-mod common;
-
-use common::{CREATE_2D, FakeGpu, GET_DISPLAY_INFO, Seen, Trouble};
+use crate::bench::{self, CREATE_2D, FakeGpu, GET_DISPLAY_INFO, Seen, Trouble};
 use virtio_core::{
     DeviceAddr, DeviceId, Error, Features, HalError, Incompatible, Misbehaved, Misuse, QueueIndex, Status,
     Wait,
@@ -137,10 +123,10 @@ fn gpu_with(
 fn devices_that_cannot_be_served_are_refused_by_name() {
     type Make = fn(&TestHal) -> FakeDevice;
     let cases: [(GpuError, Make); 9] = [
-        (GpuError::NoScanouts, |hal| gpu_with(hal, |builder| builder.config(common::config(0)))),
-        (GpuError::TooManyScanouts(17), |hal| gpu_with(hal, |builder| builder.config(common::config(17)))),
+        (GpuError::NoScanouts, |hal| gpu_with(hal, |builder| builder.config(bench::config(0)))),
+        (GpuError::TooManyScanouts(17), |hal| gpu_with(hal, |builder| builder.config(bench::config(17)))),
         (GpuError::TooManyScanouts(u32::MAX), |hal| {
-            gpu_with(hal, |builder| builder.config(common::config(u32::MAX)))
+            gpu_with(hal, |builder| builder.config(bench::config(u32::MAX)))
         }),
         (Error::from(Incompatible::ConfigTooSmall { offset: 8, len: 4 }).into(), |hal| {
             gpu_with(hal, |builder| builder.config([0; 8]))
@@ -155,13 +141,13 @@ fn devices_that_cannot_be_served_are_refused_by_name() {
             gpu_with(hal, |builder| builder.features(abi::F_EDID))
         }),
         (Error::from(Incompatible::NoQueue(QueueIndex::new(0))).into(), |hal| {
-            FakeDevice::builder(DeviceId::GPU).config(common::config(1)).build(hal)
+            FakeDevice::builder(DeviceId::GPU).config(bench::config(1)).build(hal)
         }),
         (
             Error::from(Incompatible::QueueTooSmall { queue: QueueIndex::new(0), max: 2, needed: 3 }).into(),
             |hal| {
                 let nothing = |_| virtio_testkit::Reply::Hold;
-                FakeDevice::builder(DeviceId::GPU).config(common::config(1)).queue(0, 2, nothing).build(hal)
+                FakeDevice::builder(DeviceId::GPU).config(bench::config(1)).queue(0, 2, nothing).build(hal)
             },
         ),
     ];
@@ -176,7 +162,7 @@ fn devices_that_cannot_be_served_are_refused_by_name() {
 fn a_configuration_space_of_any_length_will_do_that_holds_what_is_needed() {
     for len in [12, 16, 20, 21, 4096] {
         let hal = TestHal::new();
-        let mut config = common::config(3);
+        let mut config = bench::config(3);
         config.resize(len, 0xee);
         let fake = FakeGpu::with(&hal, |builder| builder.config(config));
         let gpu = Gpu::new(fake.transport(), hal.clone()).unwrap();

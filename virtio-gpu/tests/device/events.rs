@@ -1,20 +1,6 @@
 //! What a GPU tells by its interrupt, apart from the driver, and the way back from one that gives up.
 
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::std_instead_of_alloc,
-    clippy::std_instead_of_core,
-    clippy::unwrap_used,
-    reason = "tests fail by panicking"
-)]
-
-#[allow(dead_code, reason = "every test file uses its own part of it")]
-mod common;
-
-use common::FakeGpu;
+use crate::bench::{self, FakeGpu};
 use virtio_core::transport::InterruptStatus;
 use virtio_core::{Endpoint, Error, Misbehaved, Wait};
 use virtio_gpu::{Gpu, GpuError, GpuEvent, Rgb};
@@ -26,7 +12,7 @@ fn a_change_of_the_displays_is_one_event() {
     let fake = FakeGpu::new(&hal);
     let mut gpu = Gpu::new(fake.transport(), hal.clone()).unwrap();
     let endpoint = gpu.device().endpoint(0).unwrap();
-    let mut config = common::config(1);
+    let mut config = bench::config(1);
     config[0] = 1;
     fake.device.set_config(config);
     let status = endpoint.ack();

@@ -66,7 +66,6 @@ pub(crate) enum Trouble {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Resource {
-    pub(crate) format: u32,
     pub(crate) width: u32,
     pub(crate) height: u32,
     /// The host's copy.
@@ -328,7 +327,7 @@ impl Host {
                     return Err(ERR_INVALID_PARAMETER);
                 }
                 let pixels = vec![0xee; 4 * width as usize * height as usize];
-                self.resources.insert(id, Resource { format, width, height, pixels, backing: None });
+                self.resources.insert(id, Resource { width, height, pixels, backing: None });
             }
             UNREF => {
                 self.resource(id)?;

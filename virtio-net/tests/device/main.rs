@@ -1,0 +1,20 @@
+//! The driver against scripted devices, under a Hal that bounces, poisons and counts.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
+
+extern crate alloc;
+
+mod awaited;
+mod bench;
+mod bring_up;
+mod clauses;
+mod control;
+mod drops;
+mod events;
+mod lifecycle;
+mod merged;
+mod pairs;
+mod receive;
+mod simple;
+#[cfg(feature = "smoltcp")]
+mod stack;
+mod transmit;
