@@ -5,7 +5,7 @@ use virtio_core::{Error, Features, Misbehaved};
 
 use crate::abi::{
     BlkStatus, DiscardWriteZeroes, F_DISCARD, F_FLUSH, F_LIFETIME, F_SECURE_ERASE, F_WRITE_ZEROES,
-    HEADER_LEN, RANGE_LEN, RequestType, UNMAP, header,
+    HEADER_LEN, Header, RANGE_LEN, RequestType, UNMAP, header,
 };
 use crate::error::{BlkError, Operation};
 use crate::limits::{Limits, RangeLimits};
@@ -95,7 +95,7 @@ impl Rules {
 
     /// The header of a request. By value: it is copied into the queue's memory.
     #[inline]
-    pub(crate) fn header(&self, kind: RequestType, sector: Sector) -> [u8; HEADER_LEN] {
+    pub(crate) fn header(&self, kind: RequestType, sector: Sector) -> Header {
         header(kind, sector.0, self.order)
     }
 

@@ -14,7 +14,9 @@ pub use features::{
     F_SEG_MAX, F_SIZE_MAX, F_TOPOLOGY, F_WRITE_ZEROES, F_ZONED, feature_name,
 };
 pub use request::{BlkStatus, RequestType};
-pub(crate) use request::{DiscardWriteZeroes, HEADER_LEN, ID_LEN, LIFETIME_LEN, RANGE_LEN, UNMAP, header};
+pub(crate) use request::{
+    DiscardWriteZeroes, HEADER_LEN, Header, ID_LEN, LIFETIME_LEN, RANGE_LEN, UNMAP, header,
+};
 pub use zoned::{ZONE_DESCRIPTOR_LEN, ZONE_REPORT_LEN, ZoneDescriptor, ZoneReport};
 
 /// The first queue for requests (VIRTIO 1.4 §5.2.2); with `MQ` there are more behind it.

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::mem::offset_of;
+use core::ops::Deref;
 
 use virtio_core::config::ByteOrder;
 use zerocopy::little_endian::{U32, U64};
@@ -136,9 +137,23 @@ pub(crate) const RANGE_LEN: usize = 16;
 pub(crate) const UNMAP: u32 = 1;
 
 /// The header of a request: three numbers in device order. By value: it is copied to its place, and never lives anywhere
-/// else.
+/// else. Aligned, for it is copied by words then.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(8))]
+pub(crate) struct Header([u8; HEADER_LEN]);
+
+impl Deref for Header {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// The header of a request for `sector`.
 #[inline]
-pub(crate) fn header(kind: RequestType, sector: u64, order: ByteOrder) -> [u8; HEADER_LEN] {
+pub(crate) fn header(kind: RequestType, sector: u64, order: ByteOrder) -> Header {
     let (kind, sector) = match order {
         ByteOrder::Little => (u64::from(kind.0).to_le_bytes(), sector.to_le_bytes()),
         // Two numbers of 32 bits: the second one is zero.
@@ -149,7 +164,7 @@ pub(crate) fn header(kind: RequestType, sector: u64, order: ByteOrder) -> [u8; H
     };
     let [a, b, c, d, e, f, g, h] = kind;
     let [i, j, k, l, m, n, o, p] = sector;
-    [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
+    Header([a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p])
 }
 
 /// `virtio_blk_discard_write_zeroes`: a range to discard, zero or erase.
@@ -179,7 +194,7 @@ mod tests {
     #[test]
     fn headers_are_in_device_order() {
         let little = header(RequestType::OUT, 0x0102_0304_0506_0708, ByteOrder::Little);
-        assert_eq!(little, [1, 0, 0, 0, 0, 0, 0, 0, 8, 7, 6, 5, 4, 3, 2, 1]);
+        assert_eq!(*little, [1, 0, 0, 0, 0, 0, 0, 0, 8, 7, 6, 5, 4, 3, 2, 1]);
         let native = header(RequestType::OUT, 0x0102_0304_0506_0708, ByteOrder::Native);
         assert_eq!(native[..4], 1_u32.to_ne_bytes());
         assert_eq!(native[4..8], [0; 4]);
