@@ -3,6 +3,7 @@
 use virtio::DeviceId;
 use virtio::pci::FunctionAddress;
 
+use crate::backend::{Cable, Disk, SerialPort};
 use crate::rings::Rings;
 
 /// A type of device.
@@ -18,8 +19,12 @@ pub enum Kind {
     Mouse,
     /// Entropy.
     Rng,
-    /// A disk of 1 MiB.
+    /// A disk.
     Blk,
+    /// A network card, whose cable ends in the test.
+    Net,
+    /// A console, whose ports end in the test.
+    Console,
 }
 
 impl Kind {
@@ -31,6 +36,8 @@ impl Kind {
             Self::Keyboard | Self::Tablet | Self::Mouse => DeviceId::INPUT,
             Self::Rng => DeviceId::ENTROPY,
             Self::Blk => DeviceId::BLOCK,
+            Self::Net => DeviceId::NET,
+            Self::Console => DeviceId::CONSOLE,
         }
     }
 
@@ -43,6 +50,8 @@ impl Kind {
             Self::Mouse => "virtio-mouse",
             Self::Rng => "virtio-rng",
             Self::Blk => "virtio-blk",
+            Self::Net => "virtio-net",
+            Self::Console => "virtio-serial",
         }
     }
 
@@ -56,13 +65,15 @@ impl Kind {
             Self::Mouse => "mouse",
             Self::Rng => "rng",
             Self::Blk => "blk",
+            Self::Net => "net",
+            Self::Console => "console",
         }
     }
 
     /// Whether it has a legacy PCI form.
     #[must_use]
     pub const fn was_legacy(self) -> bool {
-        matches!(self, Self::Rng | Self::Blk)
+        matches!(self, Self::Rng | Self::Blk | Self::Net | Self::Console)
     }
 }
 
@@ -101,9 +112,13 @@ pub struct Device {
     /// Where it is.
     pub place: Place,
     /// Further properties, each with a comma before it.
-    pub properties: &'static str,
-    /// Whether requests of a disk can be held up: see [`Machine::hold`](crate::Machine::hold).
-    pub breakable: bool,
+    pub properties: String,
+    /// What a disk is made of.
+    pub disk: Disk,
+    /// What the cable of a network card is.
+    pub cable: Cable,
+    /// The ports of a console.
+    pub ports: &'static [SerialPort],
 }
 
 impl Device {
@@ -111,22 +126,47 @@ impl Device {
     #[must_use]
     pub fn new(kind: Kind, rings: Rings, place: Place) -> Self {
         let id = format!("{}-{}", kind.name(), rings.name().replace('+', "-"));
-        Self { id, kind, rings, place, properties: "", breakable: false }
+        let (properties, disk, cable) = (String::new(), Disk::PLAIN, Cable::Datagrams);
+        Self { id, kind, rings, place, properties, disk, cable, ports: &[] }
     }
 
     /// The same with another id, and more properties.
     #[must_use]
-    pub fn with(mut self, id: &str, properties: &'static str) -> Self {
+    pub fn with(mut self, id: &str, properties: &str) -> Self {
         id.clone_into(&mut self.id);
-        self.properties = properties;
+        self.properties.push_str(properties);
         self
     }
 
-    /// The same, whose requests can be held up.
+    /// The same over another disk.
     #[must_use]
-    pub fn breakable(mut self) -> Self {
-        self.breakable = true;
+    pub const fn over(mut self, disk: Disk) -> Self {
+        self.disk = disk;
         self
+    }
+
+    /// The same on another cable.
+    #[must_use]
+    pub const fn on(mut self, cable: Cable) -> Self {
+        self.cable = cable;
+        self
+    }
+
+    /// The same with ports.
+    #[must_use]
+    pub const fn ports(mut self, ports: &'static [SerialPort]) -> Self {
+        self.ports = ports;
+        self
+    }
+
+    /// The address of a network card: another for each place.
+    #[must_use]
+    pub const fn mac(&self) -> [u8; 6] {
+        let (row, number) = match self.place {
+            Place::Slot(slot) => (0, slot as u8),
+            Place::Function(device, function) => (1, device << 3 | function),
+        };
+        [0x52, 0x54, 0x00, 0x42, row, number]
     }
 
     /// QEMU's `-device` argument.
@@ -138,7 +178,14 @@ impl Device {
                 ("pci", format!("bus=pcie.0,addr={device:x}.{function},multifunction=on"))
             }
         };
-        let drive = if *kind == Kind::Blk { format!(",drive={id}-disk,serial={id}") } else { String::new() };
-        format!("{}-{bus},id={id},{place},{}{drive}{properties}", kind.model(), rings.properties())
+        let backend = match kind {
+            Kind::Blk => format!(",drive={id}-disk,serial={id}"),
+            Kind::Net => {
+                let [a, b, c, d, e, f] = self.mac();
+                format!(",netdev={id}-net,mac={a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
+            }
+            _ => String::new(),
+        };
+        format!("{}-{bus},id={id},{place},{}{backend}{properties}", kind.model(), rings.properties())
     }
 }

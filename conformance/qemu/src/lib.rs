@@ -5,6 +5,7 @@
 //!     driver ─► transport ─► QtestRegs ── qtest ──►  registers of its own devices
 //!        └────► BenchHal ──► pages of a file ◄─────  RAM: the same file, mapped
 //!     checks ──────────────► Qmp ─────── QMP ─────►  screenshots, keys, disks
+//!       └─────────────────► Wire, Plug ─ sockets ►  the other ends of cables and console ports
 //! ```
 //!
 //! A [`Machine`] is one QEMU with its devices. Registers are reached over its `-qtest` socket, some 20 µs an access; guest
@@ -15,13 +16,16 @@
 //! * [`Way`]: how a device is reached: one for each transport.
 //! * [`Qtest`]: registers, and interrupt lines as they change.
 //! * [`BenchHal`]: pages, counted, and poisoned when they come back: a device that writes to one later is found out.
-//! * [`Picture`]: what a screenshot holds.
+//! * [`Picture`]: what a screenshot holds. [`Wire`]: frames of a network card. [`Plug`]: bytes of a console port.
 
+mod backend;
 mod board;
+mod cables;
 mod device;
 mod hal;
 mod machine;
 mod picture;
+mod plug;
 mod qmp;
 mod qtest;
 mod ram;
@@ -30,17 +34,25 @@ mod rings;
 mod scratch;
 mod signal;
 mod socket;
+#[cfg(target_os = "linux")]
+mod tap;
 mod way;
+mod wire;
 
+pub use backend::{Cable, Disk, Layer, SerialPort};
 pub use board::{Board, Pci, Slots};
 pub use device::{Device, Kind, Place};
 pub use hal::BenchHal;
 pub use machine::{Held, Machine, Options};
 pub use picture::Picture;
+pub use plug::Plug;
 pub use qmp::Qmp;
 pub use qtest::{Count, Qtest};
 pub use ram::Ram;
 pub use regs::{QtestRegs, Space};
 pub use rings::Rings;
 pub use signal::{Cause, Signal};
+#[cfg(target_os = "linux")]
+pub use tap::{HEADER as TAP_HEADER, Tap};
 pub use way::{Config, MmioV1, MmioV2, PciLegacy, PciModern, PciMsix, PciWindow, Way};
+pub use wire::Wire;

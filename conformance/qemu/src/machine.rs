@@ -5,31 +5,35 @@ use std::fs::{self, File};
 use std::io;
 #[cfg(target_os = "linux")]
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use virtio::pci::{BarAllocator, number_buses};
 
+use crate::backend::{self, SerialPort};
 use crate::board::{Board, Controller};
-use crate::device::{Device, Kind, Place};
+use crate::cables::Cables;
+use crate::device::{Device, Place};
 use crate::hal::BenchHal;
 use crate::picture::Picture;
+use crate::plug::Plug;
 use crate::qmp::Qmp;
 use crate::qtest::Qtest;
 use crate::ram::Ram;
 use crate::scratch::Scratch;
 use crate::socket::{Lines, listen};
 use crate::way::Config;
+use crate::wire::Wire;
 
 /// How long QEMU may take to start.
 const START: Duration = Duration::from_secs(30);
+/// How long it may take to notice who comes and goes on a console's line.
+const LINE: Duration = Duration::from_secs(10);
 /// RAM of a machine. Only what is used becomes memory.
 const RAM: usize = 64 << 20;
-/// Bytes of a disk.
-const DISK: usize = 1 << 20;
 
 /// What a machine is to have.
 #[derive(Clone, Debug)]
@@ -52,6 +56,7 @@ pub struct Machine {
     hal: BenchHal,
     options: Options,
     config: Option<Config>,
+    cables: Cables,
     scratch: Scratch,
 }
 
@@ -80,23 +85,29 @@ impl Machine {
         let mut ram = Ram::create(&file.0, ram, RAM, reserved)?;
         ram.write_start(idle);
         let sockets = [listen(&scratch.file("qtest"))?, listen(&scratch.file("qmp"))?];
+        let cables = Cables::new(&options.devices, &scratch)?;
         let log = File::create(scratch.file("log"))?;
         let mut command = Command::new(options.board.program);
-        command.args(arguments(&options, &scratch, &file.0)?);
+        command.args(arguments(&options, &scratch, &file.0, &cables)?);
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         die_with_us(&mut command);
+        cables.hand_over(&mut command);
         let mut qemu = Qemu(command.spawn().map_err(|error| missing(&options.board, &error))?);
-        let mut accept = |socket| {
-            Lines::accept(socket, &mut qemu.0, START).map_err(|error| {
-                let log = fs::read_to_string(scratch.file("log")).unwrap_or_default();
-                io::Error::new(error.kind(), format!("{error}: {}", log.trim_end()))
-            })
-        };
-        let qtest = Arc::new(Qtest::new(accept(&sockets[0])?));
-        let qmp = Qmp::start(accept(&sockets[1])?)?;
+        let accept = |socket| Lines::accept(socket, &mut qemu.0, START);
+        let connected = sockets.each_ref().map(accept).into_iter().collect::<io::Result<Vec<_>>>();
+        let started = connected.and_then(|lines| match <[Lines; 2]>::try_from(lines) {
+            Ok([qtest, qmp]) => Ok((Arc::new(Qtest::new(qtest)), Qmp::start(qmp)?)),
+            Err(_) => Err(io::ErrorKind::NotConnected.into()),
+        });
+        // Why it has ended, it says in its log.
+        let (qtest, qmp) = started.map_err(|error| {
+            let log = fs::read_to_string(scratch.file("log")).unwrap_or_default();
+            io::Error::new(error.kind(), format!("{error}: {}", log.trim_end()))
+        })?;
         drop(file);
         let hal = BenchHal::new(ram, Arc::clone(&qtest));
-        let mut machine = Self { qemu, qtest, qmp: Mutex::new(qmp), hal, options, config: None, scratch };
+        let qmp = Mutex::new(qmp);
+        let mut machine = Self { qemu, qtest, qmp, hal, options, config: None, cables, scratch };
         machine.qtest.intercept_inputs(&machine.controller()?)?;
         if machine.options.devices.iter().any(|device| matches!(device.place, Place::Function(..))) {
             machine.config = Some(machine.assign()?);
@@ -204,6 +215,93 @@ impl Machine {
         self.scratch.file(&format!("{id}.img"))
     }
 
+    /// The test's end of a network card's cable.
+    ///
+    /// # Panics
+    /// If there is no such card.
+    #[must_use]
+    pub fn wire(&self, id: &str) -> &Wire {
+        self.cables.wires.get(id).expect("a network card of this id")
+    }
+
+    /// The test's side of a network card's tap.
+    ///
+    /// # Panics
+    /// If there is no such card.
+    #[cfg(target_os = "linux")]
+    #[must_use]
+    pub fn tap(&self, id: &str) -> &crate::tap::Tap {
+        self.cables.taps.get(id).expect("a network card of this id, on a tap")
+    }
+
+    /// Opens the host's end of a console port, and waits until QEMU knows. It is closed when the answer is dropped.
+    ///
+    /// # Errors
+    /// Somebody has it open already; as for [`Machine::run`].
+    pub fn plug(&self, console: &str, port: &SerialPort) -> io::Result<Plug> {
+        let line = port.line(console);
+        // QEMU may not have noticed yet that the one before has hung up.
+        self.wait_for_line(&line, false)?;
+        let plug = Plug::connect(&self.scratch.file(&line))?;
+        self.wait_for_line(&line, true)?;
+        Ok(plug)
+    }
+
+    /// Waits until somebody is at the other end of a console's line, or nobody.
+    fn wait_for_line(&self, label: &str, connected: bool) -> io::Result<()> {
+        let end = Instant::now() + LINE;
+        loop {
+            let line = self.line(label)?;
+            let is = line["filename"].as_str().is_some_and(|name| !name.starts_with("disconnected:"));
+            if is == connected {
+                return Ok(());
+            }
+            if Instant::now() >= end {
+                let what = if connected { "QEMU does not take" } else { "somebody has" };
+                return Err(io::Error::new(io::ErrorKind::TimedOut, format!("{what} {label}")));
+            }
+            std::thread::sleep(Duration::from_micros(200));
+        }
+    }
+
+    /// What QEMU says of a console's line.
+    fn line(&self, label: &str) -> io::Result<Value> {
+        let mut lines = self.run("query-chardev", &json!({}))?;
+        let found = lines.as_array_mut().into_iter().flatten().find(|line| line["label"] == label);
+        found.map(Value::take).ok_or_else(|| io::Error::other(format!("{label} is not there")))
+    }
+
+    /// Whether a driver has a console port open, as QEMU sees it.
+    ///
+    /// # Errors
+    /// As for [`Machine::run`].
+    pub fn is_opened(&self, console: &str, port: &SerialPort) -> io::Result<bool> {
+        let line = self.line(&port.line(console))?;
+        line["frontend-open"].as_bool().ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+
+    /// What QEMU knows of a network card's filters.
+    ///
+    /// # Errors
+    /// As for [`Machine::run`].
+    pub fn filters(&self, card: &str) -> io::Result<Value> {
+        let mut answer = self.run("query-rx-filter", &json!({ "name": card }))?;
+        Ok(answer[0].take())
+    }
+
+    /// Whether QEMU tells a disk's writes done before they are on the medium.
+    ///
+    /// # Errors
+    /// As for [`Machine::run`].
+    pub fn writes_back(&self, disk: &str) -> io::Result<bool> {
+        let device = format!("{disk}-disk");
+        let disks = self.run("query-block", &json!({}))?;
+        let found = disks.as_array().into_iter().flatten().find(|one| one["device"] == device.as_str());
+        found
+            .and_then(|one| one["inserted"]["cache"]["writeback"].as_bool())
+            .ok_or_else(|| io::Error::other(format!("{device} is not there")))
+    }
+
     /// Has a breakable disk keep the next read to itself, until the answer is dropped. Others overtake it.
     ///
     /// # Errors
@@ -265,7 +363,7 @@ fn missing(board: &Board, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{program} cannot be started ({error}); {how}"))
 }
 
-fn arguments(options: &Options, scratch: &Scratch, ram: &std::path::Path) -> io::Result<Vec<OsString>> {
+fn arguments(options: &Options, scratch: &Scratch, ram: &Path, cables: &Cables) -> io::Result<Vec<OsString>> {
     let board = &options.board;
     let mut line: Vec<OsString> = board.arguments.iter().map(OsString::from).collect();
     let mut push = |words: &[&str]| line.extend(words.iter().map(OsString::from));
@@ -280,16 +378,9 @@ fn arguments(options: &Options, scratch: &Scratch, ram: &std::path::Path) -> io:
         push(&["-bios", &file.display().to_string()]);
     }
     for device in &options.devices {
-        if device.kind == Kind::Blk {
-            let file = scratch.file(&format!("{}.img", device.id));
-            fs::write(&file, vec![0; DISK])?;
-            let layer = if device.breakable { "blkdebug::" } else { "" };
-            push(&[
-                "-drive",
-                &format!("if=none,id={}-disk,format=raw,file={layer}{}", device.id, file.display()),
-            ]);
+        for [option, value] in backend::arguments(device, scratch, &cables.files(&device.id))? {
+            push(&[&option, &value]);
         }
-        push(&["-device", &device.argument()]);
     }
     push(&["-qtest", &format!("unix:{}", scratch.file("qtest").display()), "-qtest-log", "/dev/null"]);
     push(&["-qmp", &format!("unix:{}", scratch.file("qmp").display())]);

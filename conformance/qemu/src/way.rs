@@ -63,7 +63,7 @@ pub trait Way: 'static {
     /// How many interrupts it has.
     const VECTORS: u16 = 1;
     /// The transport.
-    type Transport: Interrupts<Endpoint: 'static> + core::fmt::Debug + Send + 'static;
+    type Transport: Interrupts<Endpoint: 'static> + core::fmt::Debug + Send + Sync + 'static;
 
     /// Finds the device.
     ///

@@ -48,7 +48,11 @@ pub(crate) fn each_its_own(machine: &Machine, device: &Device) {
 }
 
 /// A transport with so many messages; how many of them the device has taken.
-fn with_messages(machine: &Machine, device: &Device, count: u16) -> (<PciModern as Way>::Transport, u16) {
+pub(crate) fn with_messages(
+    machine: &Machine,
+    device: &Device,
+    count: u16,
+) -> (<PciModern as Way>::Transport, u16) {
     let hal = machine.hal();
     (0..MANY).for_each(|vector| hal.set_word(vector, 0));
     let message = |vector| MsixMessage { address: hal.word_address(vector), data: Signal::data(vector) };

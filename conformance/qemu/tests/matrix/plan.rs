@@ -1,8 +1,8 @@
 //! Which cases there are.
 
 use qemu_bench::{
-    Board, Device, Kind, Machine, MmioV1, MmioV2, Options, PciLegacy, PciModern, PciMsix, PciWindow, Place,
-    Rings, Way,
+    Board, Device, Disk, Kind, Machine, MmioV1, MmioV2, Options, PciLegacy, PciModern, PciMsix, PciWindow,
+    Place, Rings, Way,
 };
 
 use crate::case::Group;
@@ -12,13 +12,13 @@ use crate::{blk, events, gpu, input, interrupts, legacy, messages, negative, que
 const KINDS: [Kind; 4] = [Kind::Gpu, Kind::Keyboard, Kind::Rng, Kind::Blk];
 
 /// Hands out places for devices.
-struct Places {
-    pci: bool,
-    next: usize,
+pub(crate) struct Places {
+    pub(crate) pci: bool,
+    pub(crate) next: usize,
 }
 
 impl Places {
-    fn next(&mut self) -> Place {
+    pub(crate) fn next(&mut self) -> Place {
         let number = self.next;
         self.next += 1;
         // Several functions a device, so that the walk meets those too; numbers from 1, for q35 has its own at the end.
@@ -59,14 +59,14 @@ fn group<W: Way>(pci: bool, fill: &Fill) -> Group {
         for &kind in fill.kinds {
             let mut device = Device::new(kind, rings, places.next());
             if kind.was_legacy() && pci {
-                device.properties = fill.properties;
+                device.properties.push_str(fill.properties);
             }
             devices.push(device);
         }
     }
     for &(name, kind, properties) in fill.more {
         let device = Device::new(kind, fill.rings[0], places.next()).with(name, properties);
-        devices.push(if name == BREAKABLE { device.breakable() } else { device });
+        devices.push(if name == BREAKABLE { device.over(Disk::BREAKABLE) } else { device });
     }
     let options = Options { board: fill.board, mmio_legacy: W::LEGACY, devices };
     Group { way: W::NAME, options, cases: Vec::new() }
@@ -102,7 +102,7 @@ fn common<W: Way>(group: &mut Group) {
                 ("blk borrowed", blk::borrowed::<W>),
                 ("blk raw", blk::raw::<W>),
             ],
-            Kind::Tablet | Kind::Mouse => &[],
+            Kind::Tablet | Kind::Mouse | Kind::Net | Kind::Console => &[],
         }
     };
     for device in plain(group) {
@@ -114,7 +114,7 @@ fn common<W: Way>(group: &mut Group) {
         match device.kind {
             Kind::Tablet => group.case("tablet", &device.id, input::tablet::<W>),
             Kind::Mouse => group.case("mouse", &device.id, input::mouse::<W>),
-            Kind::Blk if device.breakable => {
+            Kind::Blk if device.disk == Disk::BREAKABLE => {
                 group.case("blk out of order", &device.id, blk::out_of_order::<W>)
             }
             _ => {}
@@ -167,10 +167,10 @@ fn first(group: &Group, kind: Kind) -> String {
 }
 
 /// Two kinds of rings, where there is little room.
-const FEW_SPLIT: [Rings; 1] = [Rings::DEFAULT];
-const FEW_PACKED: [Rings; 1] = [Rings { packed: true, ..Rings::DEFAULT }];
-const SPLIT: [Rings; 4] = Rings::all(false);
-const PACKED: [Rings; 4] = Rings::all(true);
+pub(crate) const FEW_SPLIT: [Rings; 1] = [Rings::DEFAULT];
+pub(crate) const FEW_PACKED: [Rings; 1] = [Rings { packed: true, ..Rings::DEFAULT }];
+pub(crate) const SPLIT: [Rings; 4] = Rings::all(false);
+pub(crate) const PACKED: [Rings; 4] = Rings::all(true);
 
 /// What else there is room for.
 fn more(board: &Board, all: More) -> More {

@@ -1,7 +1,7 @@
 //! Runs groups of cases, each on a machine of its own, several machines at a time.
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Mutex;
 use std::thread;
@@ -15,12 +15,17 @@ use crate::report::{Outcome, Report};
 thread_local! {
     /// Where the last panic of this thread was.
     static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
+    /// Whether it runs cases. Threads that a case starts do not.
+    static RUNS: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Runs them all.
 pub(crate) fn run(groups: Vec<Group>, jobs: usize) -> Report {
     panic::set_hook(Box::new(|info| {
         let place = info.location().map(ToString::to_string).unwrap_or_default();
+        if !RUNS.get() {
+            println!("bench a thread of a case: {} ({place})", message(info.payload()));
+        }
         PLACE.with_borrow_mut(|kept| *kept = place);
     }));
     let begin = Instant::now();
@@ -30,6 +35,7 @@ pub(crate) fn run(groups: Vec<Group>, jobs: usize) -> Report {
     thread::scope(|scope| {
         for _ in 0..jobs {
             scope.spawn(|| {
+                RUNS.set(true);
                 loop {
                     // A statement of its own: the lock is let go before the group runs.
                     let next = waiting.lock().unwrap().pop();
