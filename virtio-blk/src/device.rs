@@ -168,6 +168,7 @@ fn spec<P: Payload>(index: u16, options: &DiskOptions, limits: &Limits) -> Queue
         .response(options.room.saturating_add(1))
         .status(BlkStatus::UNWRITTEN.get())
         .ignores_legacy_lengths()
+        .framed()
         .indirect(options.segments.saturating_add(2))
         .longest(seg_max.saturating_add(2))
 }

@@ -87,9 +87,6 @@ pub enum BlkError {
     CrossesZones(SectorRange),
     /// The caller's mistake: the device has not offered that. Nothing was sent.
     Unsupported(Operation),
-    /// The device is incompatible: a legacy one, without `ANY_LAYOUT`, which takes nothing from memory that header, data and
-    /// status share (VIRTIO 1.4 §5.2.6.4). Use blocking calls or owned buffers.
-    NeedsAnyLayout,
     /// The device misbehaves: a block size that is no power of two, or below 512.
     BadBlockSize(u32),
     /// The device misbehaves: a capacity, in sectors, whose bytes cannot be counted.
@@ -151,9 +148,6 @@ impl fmt::Display for BlkError {
             }
             Self::Unsupported(operation) => {
                 write!(f, "the request is impossible: the device does not offer {operation:?}")
-            }
-            Self::NeedsAnyLayout => {
-                f.write_str("the device is incompatible: a legacy one that takes only buffers of their own")
             }
             Self::BadBlockSize(size) => write!(f, "the device misbehaved: blocks of {size} bytes"),
             Self::BadCapacity(sectors) => write!(f, "the device misbehaved: {sectors} sectors"),

@@ -34,8 +34,6 @@ pub(crate) struct Rules {
     pub(crate) room: usize,
     /// Byte order of headers.
     pub(crate) order: ByteOrder,
-    /// Header, data and status each lie in descriptors of their own (VIRTIO 1.4 §5.2.6.4).
-    pub(crate) framed: bool,
     pub(crate) read_only: bool,
     /// What was negotiated.
     pub(crate) features: Features,
@@ -82,7 +80,6 @@ impl Rules {
             // A header or a status is in the same segment.
             room: options.room.min(size_max.saturating_sub(HEADER_LEN) & !(SECTOR_SIZE - 1)),
             order: if legacy { order } else { ByteOrder::Little },
-            framed: legacy && !features.contains(Features::ANY_LAYOUT),
             read_only: options.read_only || features.contains(crate::abi::F_RO),
             features,
             discard: limits.discard.unwrap_or(NO_RANGES),
@@ -201,9 +198,6 @@ impl Rules {
 
     /// Whether data may lie in the queue's own memory, beside a header or a status.
     pub(crate) fn check_layout(&self) -> Result<(), BlkError> {
-        if self.framed {
-            return Err(BlkError::NeedsAnyLayout);
-        }
         if self.room == 0 {
             let size_max = u32::try_from(self.size_max).unwrap_or(u32::MAX);
             return Err(BlkError::SegmentsTooSmall { size_max, seg_max: 1 });

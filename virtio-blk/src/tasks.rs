@@ -110,7 +110,7 @@ impl<'d, T: Transport, H: Hal, P: Payload> AsyncQueue<'d, T, H, P> {
     /// memory: [`room`](crate::DiskOptions::room) bytes a request, eight of them at a time.
     ///
     /// # Errors
-    /// As for [`Disk::read`](crate::Disk::read), but there is no time limit; [`BlkError::NeedsAnyLayout`].
+    /// As for [`Disk::read`](crate::Disk::read), but there is no time limit.
     pub async fn read(&self, sector: Sector, bytes: &mut [u8]) -> Result<(), TransferError> {
         let rules = self.rules();
         let checked = rules.check_read(sector, bytes.len()).and_then(|()| rules.check_layout());
@@ -148,7 +148,7 @@ impl<'d, T: Transport, H: Hal, P: Payload> AsyncQueue<'d, T, H, P> {
     /// [`AsyncQueue::read`] does. The requests of one call are not ordered.
     ///
     /// # Errors
-    /// As for [`Disk::write`](crate::Disk::write), but there is no time limit; [`BlkError::NeedsAnyLayout`].
+    /// As for [`Disk::write`](crate::Disk::write), but there is no time limit.
     pub async fn write(&self, sector: Sector, bytes: &[u8]) -> Result<(), TransferError> {
         let rules = self.rules();
         let checked = rules.check_write(sector, bytes.len()).and_then(|()| rules.check_layout());
@@ -261,7 +261,7 @@ impl<'d, T: Transport, H: Hal, P: Payload> AsyncQueue<'d, T, H, P> {
     /// The disk's name.
     ///
     /// # Errors
-    /// As for [`Disk::id`](crate::Disk::id); [`BlkError::NeedsAnyLayout`].
+    /// As for [`Disk::id`](crate::Disk::id).
     pub async fn id(&self) -> Result<DiskId, BlkError> {
         self.rules.check_layout()?;
         let mut id = [0; ID_LEN];
@@ -272,7 +272,7 @@ impl<'d, T: Transport, H: Hal, P: Payload> AsyncQueue<'d, T, H, P> {
     /// The wear of the disk's storage.
     ///
     /// # Errors
-    /// As for [`Disk::lifetime`](crate::Disk::lifetime); [`BlkError::NeedsAnyLayout`].
+    /// As for [`Disk::lifetime`](crate::Disk::lifetime).
     pub async fn lifetime(&self) -> Result<Lifetime, BlkError> {
         self.rules.check_lifetime()?;
         self.rules.check_layout()?;

@@ -229,7 +229,7 @@ impl<T: Transport + ?Sized, H: Hal + 'static> Reader<'_, T, H> {
     }
 
     /// Shows the device the buffers that were added.
-    fn show(&mut self) {
+    pub(crate) fn show(&mut self) {
         if self.inbox.added > 0 {
             self.queue.publish();
             self.queue.kick();

@@ -183,7 +183,8 @@ impl<T: Transport, H: Hal + Clone, B: Buffer, X: Payload> Net<T, H, B, X> {
         self.device.rebuild(|transport, hal| Self::with_buffers(transport, hal, &options, supply))
     }
 
-    /// The address of the card; `None` if the device has none: use [one of your own](MacAddress::local) then.
+    /// The address of the card; `None` if the device has none, or one that no card can have, of a group or all zeros: use
+    /// [one of your own](MacAddress::local) then.
     ///
     /// # Errors
     /// [`NetError::Core`].

@@ -123,6 +123,7 @@
 extern crate alloc;
 
 pub mod abi;
+mod awaited;
 mod control;
 mod device;
 mod error;

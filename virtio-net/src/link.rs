@@ -81,7 +81,8 @@ impl<'d, T: Transport + ?Sized> Status<'d, T> {
         Ok(self.config.consistent(read)?)
     }
 
-    /// The address of the card; `None` if the device has none: use [one of your own](MacAddress::local) then.
+    /// The address of the card; `None` if the device has none, or one that no card can have, of a group or all zeros: use
+    /// [one of your own](MacAddress::local) then.
     ///
     /// # Errors
     /// As for [`Status::link`].
@@ -89,6 +90,7 @@ impl<'d, T: Transport + ?Sized> Status<'d, T> {
         if !self.wire.features.contains(F_MAC) {
             return Ok(None);
         }
-        Ok(Some(MacAddress(self.config.get(NetConfig::MAC)?)))
+        let mac = MacAddress(self.config.get(NetConfig::MAC)?);
+        Ok(Some(mac).filter(|mac| mac.is_of_a_card()))
     }
 }

@@ -32,6 +32,11 @@ impl MacAddress {
         first & 1 != 0
     }
 
+    /// Whether a card can have it: it names no group, and is not all zeros.
+    pub(crate) const fn is_of_a_card(self) -> bool {
+        !self.is_multicast() && !matches!(self.0, [0, 0, 0, 0, 0, 0])
+    }
+
     /// Whether it was given by somebody else than a manufacturer.
     #[must_use]
     pub const fn is_local(self) -> bool {

@@ -187,7 +187,7 @@
 //! | `packed` | yes | packed virtqueues, where a device offers them |
 //! | `embedded-graphics` | no | draw with `embedded-graphics` |
 //! | `rand_core` | no | seed generators from the entropy device, through `rand_core` |
-//! | `embedded-sdmmc` | no | FAT volumes on a disk, through `embedded-sdmmc` 0.10 |
+//! | `embedded-sdmmc` | no | FAT volumes on a disk, through `embedded-sdmmc` 0.10 (needs Rust 1.87) |
 //! | `block-device-driver` | no | a disk for asynchronous file systems, through `block-device-driver` 0.2 |
 //! | `smoltcp` | no | TCP/IP over a network card, through `smoltcp` 0.14 (needs Rust 1.91) |
 //! | `embedded-io`, `embedded-io-async` | no | console ports as readers and writers |

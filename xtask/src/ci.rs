@@ -14,10 +14,22 @@ use crate::{conformance, fuzz, kernel, loom, miri, nightly, stack, stress, works
 const OLDEST: &str = "1.85.1";
 
 /// Features that promise less, for what they bring in asks for more.
-const NEWER: [&str; 1] = ["dtoolkit"];
+const NEWER: [&str; 3] = ["dtoolkit", "embedded-sdmmc", "smoltcp"];
 
 /// Packages of their own, which run on the host.
-const APART: [&str; 5] = ["conformance/frames", "conformance/qemu", "conformance/queues", "fuzz", "benches"];
+const APART: [&str; 8] = [
+    "conformance/frames",
+    "conformance/qemu",
+    "conformance/queues",
+    "conformance/vhost-user",
+    "fuzz",
+    "benches",
+    "benches/vhost-user",
+    "examples/toy-device",
+];
+
+/// Packages of their own, which run on a bare machine.
+const BARE: [&str; 3] = ["benches/kernel", "benches/size/ours", "benches/size/incumbent"];
 
 /// How many requests the stress test sends here.
 const STRESS: u64 = 2_000_000;
@@ -52,7 +64,8 @@ fn reasons(report: &mut Report) {
 fn formatting(report: &mut Report) {
     cargo(report, "formatting of the workspace", &["fmt", "--all", "--check"]);
     let kernels = Arch::ALL.map(kernel::folder);
-    let apart = ["conformance/polled"].iter().chain(&APART).map(|name| workspace::root().join(name));
+    let apart =
+        ["conformance/polled"].iter().chain(&APART).chain(&BARE).map(|name| workspace::root().join(name));
     for folder in kernels.into_iter().chain(apart) {
         let name =
             format!("formatting of {}", folder.strip_prefix(workspace::root()).unwrap_or(&folder).display());
@@ -81,6 +94,17 @@ fn lints(report: &mut Report) {
                 "--target-dir",
             ]);
             cargo.arg(workspace::target().join("apart")).args(DENY);
+            exec::run(&mut cargo, &name, BUILD_LIMIT)?.success(&name).map(drop)
+        });
+    }
+    for package in BARE {
+        let name = format!("lints of {package}");
+        report.check(&name, || {
+            let target = Arch::Aarch64.target();
+            let folder = workspace::root().join(package);
+            let mut cargo = toolchain::ensure(target)?.cargo(&folder, "clippy", target);
+            cargo.args(["--release", "--locked", "--target-dir"]).arg(workspace::target().join("bare"));
+            cargo.args(DENY);
             exec::run(&mut cargo, &name, BUILD_LIMIT)?.success(&name).map(drop)
         });
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use lexopt::prelude::*;
 
 use crate::arch::{Arch, Pair, Transport};
+use crate::devices::{Devices, Kind};
 use crate::failure::{Context, Failure, Result, fail};
 use crate::keys;
 
@@ -16,18 +17,22 @@ cargo xtask run [OPTIONS] [-- QEMU ARGS]   boot an example kernel in QEMU (the s
     --arch aarch64|riscv64|x86_64          which kernel      [aarch64; with pci-legacy: x86_64]
     --transport mmio-legacy|mmio|pci|pci-legacy
                                            which kind of device  [mmio-legacy; x86_64: pci]
-    --headless                             no window: picture, then power off
+    --devices LIST|all                     attach these as well, with commas between them: rng, blk, net, console, mouse,
+                                           tablet (gpu and keyboard are always there, but for --without)
+    --without DEVICE                       leave a device out; may be said again
+    --headless                             no window: picture, then power off; if the kernel serves its page by then
+                                           (--devices net --type net), prints the page's URL and stays, until Ctrl-C,
+                                           or for --timeout SECONDS if that is said; with --screenshot it does not stay
     --screenshot FILE.png                  where the picture goes  [target/demo/ARCH-TRANSPORT[-…].png]
     --type TEXT                            type TEXT and Enter before the picture is taken
-    --without gpu|keyboard                 leave a device out
     --packed                               devices that offer packed rings (mmio and pci only)
     --polled                               no interrupts: the kernel asks its devices again and again
     --iommu                                devices with ACCESS_PLATFORM, all buffers through a pool (mmio, pci)
-    --timeout SECONDS                      counted from QEMU's start                  [60]
+    --timeout SECONDS                      counted from QEMU's start: for all up to the power-off, or to stay  [60]
     --accel tcg|kvm                        emulate, or use the host's processor      [tcg]
     --defmt                                build the kernel with defmt, decode its log here
     --list                                 print the valid pairs, of --arch and --transport if given, and stop
-cargo xtask test [host|bench|packages|guests|defmt]  every test, or a part; ends in `N passed, N failed`
+cargo xtask test [host|bench|outside|packages|guests|devices|defmt]  every test, or a part; ends in `N passed, N failed`
 cargo xtask ci                             all that CI runs
 cargo xtask miri                           the host tests of core and test kit under Miri, the races with many seeds
 cargo xtask loom                           the hand-shakes of the queue, in every order of accesses that loom finds
@@ -37,6 +42,8 @@ cargo xtask stack                          the frames of core in a debug build, 
 cargo xtask stress [--requests N]          two threads, one queue, no lost notification       [50000000]
 cargo xtask bench [ARGS]                   measure; `cargo xtask bench` alone says what there is
 cargo xtask conformance [--record]         which clauses of the specification are shown, and by what
+cargo xtask new-device NAME [--id N]       lay out the crate of a device: CONTRIBUTING, \"How to add a device\"
+    --out DIR [--core DIR|URL]             as a package of its own, outside this tree, on the core at DIR or URL
 cargo xtask setup [--arch ARCH]            find and fetch what is missing, for one or all
 cargo xtask help                           this text";
 
@@ -51,12 +58,12 @@ pub struct RunOptions {
     pub screenshot: Option<PathBuf>,
     /// What is typed before the picture is taken.
     pub text: Option<String>,
-    /// Attach a GPU.
-    pub gpu: bool,
-    /// Attach a keyboard.
-    pub keyboard: bool,
+    /// Which devices are attached.
+    pub devices: Devices,
     /// How long everything up to the power-off may take, from QEMU's start.
     pub timeout: Duration,
+    /// That was asked for: a run that would stay ends then.
+    pub ends: bool,
     /// Have the devices offer packed rings.
     pub packed: bool,
     /// Have the kernel use no interrupts.
@@ -80,9 +87,9 @@ impl Default for RunOptions {
             headless: false,
             screenshot: None,
             text: None,
-            gpu: true,
-            keyboard: true,
+            devices: Devices::default(),
             timeout: Duration::from_secs(60),
+            ends: false,
             packed: false,
             polled: false,
             iommu: false,
@@ -95,6 +102,16 @@ impl Default for RunOptions {
 }
 
 impl RunOptions {
+    /// A run on one pair, with the devices that belong to it.
+    pub fn on(pair: Pair) -> Self {
+        let mut options = Self { pair, ..Self::default() };
+        if pair.transport == Transport::PciLegacy {
+            // Something that has the legacy interface: what that transport is about.
+            options.devices = options.devices.with(Kind::Rng);
+        }
+        options
+    }
+
     /// Reads the options; paths count from `folder`, the one the user called from.
     pub fn parse(args: &[OsString], folder: &Path) -> Result<Self> {
         // What follows `--` is QEMU's and none of ours.
@@ -102,6 +119,7 @@ impl RunOptions {
         let ours = parts.next().unwrap_or_default();
         let mut options = Self { qemu_args: parts.next().unwrap_or_default().to_vec(), ..Self::default() };
         let (mut arch, mut transport, mut list) = (None, None, false);
+        let mut left_out = Vec::new();
 
         let mut parser = lexopt::Parser::from_args(ours);
         while let Some(arg) = parser.next().context("options")? {
@@ -134,15 +152,22 @@ impl RunOptions {
                     }
                     options.text = Some(text);
                 }
-                Long("without") => match value(&mut parser, "--without")?.as_str() {
-                    "gpu" => options.gpu = false,
-                    "keyboard" => options.keyboard = false,
-                    other => fail!("--without {other}: it is gpu or keyboard"),
+                Long("devices") => match Devices::parse(&value(&mut parser, "--devices")?) {
+                    Ok(devices) => options.devices = options.devices.and(devices),
+                    Err(word) => fail!("--devices: {word:?} is none; they are {}, or all", Devices::ALL),
                 },
+                Long("without") => {
+                    let name = value(&mut parser, "--without")?;
+                    let kind = Kind::parse(&name);
+                    left_out.push(kind.context(format!("--without {name}: it is one of {}", Devices::ALL))?);
+                }
                 Long("packed") => options.packed = true,
                 Long("polled") => options.polled = true,
                 Long("iommu") => options.iommu = true,
-                Long("timeout") => options.timeout = Duration::from_secs(number(&mut parser, "--timeout")?),
+                Long("timeout") => {
+                    options.timeout = Duration::from_secs(number(&mut parser, "--timeout")?);
+                    options.ends = true;
+                }
                 Long("accel") => match value(&mut parser, "--accel")?.as_str() {
                     "tcg" => options.kvm = false,
                     "kvm" => options.kvm = true,
@@ -166,6 +191,8 @@ impl RunOptions {
         let usual = if transport == Some(Transport::PciLegacy) { Arch::X86_64 } else { options.pair.arch };
         let arch = arch.unwrap_or(usual);
         options.pair = Pair { arch, transport: transport.unwrap_or(arch.default_transport()) };
+        options.devices = options.devices.and(Self::on(options.pair).devices);
+        options.devices = left_out.into_iter().fold(options.devices, Devices::without);
         let name = options.pair;
         if options.packed && !name.transport.is_modern() {
             fail!(
@@ -237,11 +264,24 @@ mod tests {
         assert!(options.headless && options.kvm && options.defmt && options.packed);
         assert!(options.polled && options.iommu);
         assert_eq!(options.file_name(), "aarch64-mmio-packed-polled-iommu");
-        assert!(!options.gpu && !options.keyboard);
+        assert_eq!(options.devices.iter().count(), 0);
+        assert!(options.ends);
         assert_eq!(options.screenshot.as_deref(), Some(Path::new("/home/me/a.png")));
         assert_eq!(options.text.as_deref(), Some("edid"));
         assert_eq!(options.timeout, Duration::from_secs(7));
         assert_eq!(options.qemu_args, ["-smp", "2", "--headless"]);
+    }
+
+    #[test]
+    fn devices_are_added_and_left_out_wherever_they_stand() {
+        let devices = |line: &str| parse(line).unwrap().devices.to_string();
+        assert_eq!(devices(""), "gpu, keyboard");
+        assert_eq!(devices("--devices blk,net"), "gpu, keyboard, blk, net");
+        assert_eq!(devices("--without net --devices blk,net --without keyboard"), "gpu, blk");
+        assert_eq!(devices("--devices all"), Devices::ALL.to_string());
+        assert_eq!(devices("--devices all --without gpu").split(", ").count(), 7);
+        assert_eq!(devices("--transport pci-legacy"), "gpu, keyboard, rng");
+        assert!(!parse("--devices all").unwrap().ends);
     }
 
     #[test]
@@ -273,7 +313,7 @@ mod tests {
 
     #[test]
     fn a_missing_value_is_said_once() {
-        for option in ["--arch", "--transport", "--screenshot", "--type", "--timeout"] {
+        for option in ["--arch", "--transport", "--screenshot", "--type", "--timeout", "--devices"] {
             let said = parse(option).unwrap_err().to_string();
             assert_eq!(said.matches(option).count(), 1, "{said}");
         }
@@ -285,7 +325,8 @@ mod tests {
             ("--arch arm", "aarch64, riscv64 or x86_64"),
             ("--transport ccw", "mmio-legacy, mmio, pci or pci-legacy"),
             ("--iommu", "--transport mmio or pci"),
-            ("--without mouse", "gpu or keyboard"),
+            ("--without disk", "gpu, keyboard, mouse"),
+            ("--devices blk,disk", "\"disk\""),
             ("--timeout soon", "soon"),
             ("--accel hvf", "tcg or kvm"),
             ("--screenshot a.jpg", ".png"),

@@ -4,7 +4,9 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
+use crate::backends::Backends;
 use crate::cli::RunOptions;
+use crate::devices::Kind;
 use crate::failure::{Context, Result, fail};
 use crate::kernel::Kernel;
 use crate::picture::Picture;
@@ -23,10 +25,13 @@ pub struct Guest {
     qmp: Control,
     /// What the kernel says, and where it listens.
     pub serial: Serial,
+    /// What is behind its devices.
+    pub backends: Backends,
     folder: Scratch,
     name: String,
     success_status: i32,
     keyboard: bool,
+    started: Instant,
     deadline: Instant,
     timeout: Duration,
 }
@@ -60,9 +65,11 @@ impl Guest {
         let qmp = UnixListener::bind(&qmp_path).context("QMP socket")?;
         let sockets = Sockets { serial: &serial_path, qmp: &qmp_path };
 
-        let arguments = qemu::arguments(options, &kernel.image, sockets, display);
+        let backends = Backends::prepare(options, folder.path())?;
+        let arguments = qemu::arguments(options, &kernel.image, sockets, &backends, display);
         let mut process = Process::start(options.pair.arch.qemu(), &arguments, folder.path())?;
-        let deadline = Instant::now() + options.timeout;
+        let started = Instant::now();
+        let deadline = started + options.timeout;
 
         let serial = Serial::start(process.accept(&serial, deadline)?, decode)?;
         // Greeted only when needed: a kernel that fails at once has its say before QMP is missed.
@@ -71,10 +78,12 @@ impl Guest {
             process,
             qmp,
             serial,
+            backends,
             folder,
             name: options.name(),
             success_status: options.pair.arch.success_status(),
-            keyboard: options.keyboard,
+            keyboard: options.devices.has(Kind::Keyboard),
+            started,
             deadline,
             timeout: options.timeout,
         })
@@ -142,6 +151,25 @@ impl Guest {
             fail!("{}", self.ended(status, "a clean power-off"));
         }
         Ok(())
+    }
+
+    /// Waits as long as it may run, `None` for ever, and powers it off then, unless it ends before.
+    pub fn stay(mut self, limit: Option<Duration>) -> Result {
+        /// For the power-off, which comes after the time to stay.
+        const OFF: Duration = Duration::from_secs(20);
+        let until = limit.map(|limit| self.started + limit);
+        match self.process.wait(until)? {
+            Some(status) => fail!("{}", self.ended(status, "the time to be up")),
+            None => {
+                self.deadline = Instant::now() + OFF;
+                self.power_off()
+            }
+        }
+    }
+
+    /// How much of the time is left.
+    pub fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
     }
 
     /// Types on the keyboard, or on the serial line where there is none.

@@ -4,12 +4,15 @@
 compile_error!("QEMU is driven over Unix sockets here: on Windows, use WSL 2");
 
 mod arch;
+mod backends;
 mod bench;
 mod ci;
 mod cli;
 mod conformance;
 #[cfg(feature = "defmt")]
 mod defmt;
+mod devices;
+mod disk;
 mod elf;
 mod exec;
 mod failure;
@@ -19,6 +22,7 @@ mod kernel;
 mod keys;
 mod loom;
 mod miri;
+mod new_device;
 mod nightly;
 mod picture;
 mod pixels;
@@ -36,6 +40,7 @@ mod stream;
 mod stress;
 mod symbols;
 mod test;
+mod web;
 mod workspace;
 
 use std::ffi::OsString;
@@ -75,6 +80,7 @@ fn dispatch(args: &[OsString]) -> Result {
         "stress" => stress::verb(rest),
         "bench" => bench::verb(rest),
         "conformance" => conformance::verb(rest),
+        "new-device" => new_device::verb(rest),
         "setup" => set_up(rest),
         "help" | "--help" | "-h" => {
             // Whoever reads only the beginning closes the pipe.

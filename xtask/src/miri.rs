@@ -1,5 +1,5 @@
 //! `cargo xtask miri`: the host tests of core and test kit under Miri, here, on 32 bits and big-endian, on 32 bits with those
-//! of discovery; then those of races, over and over with other seeds.
+//! of discovery, and big-endian those of old devices; then those of races, over and over with other seeds.
 
 use std::process::Command;
 use std::thread;
@@ -30,6 +30,12 @@ const ELSEWHERE: [&str; 13] = [
     "soundness",
 ];
 
+/// The front-ends that drive legacy devices, and their tests in which numbers of such a device are in the guest's own order: in a
+/// little-endian guest, nobody would notice another.
+const FRONT_ENDS: [&str; 3] = ["virtio-blk", "virtio-net", "virtio-console"];
+const BYTE_ORDER: [&str; 5] =
+    ["byte_order", "device_order", "guests_order", "old_device_with", "size_of_port_0"];
+
 /// The test binary of core whose threads race for one ring, in `virtio-core/tests`.
 const RACES: &str = "races";
 
@@ -56,6 +62,7 @@ pub fn run(seeds: u32, report: &mut Report) {
         |report: &mut Report| {
             TARGETS.iter().for_each(|target| on(Some(target), report));
             discovery(report);
+            byte_order(report);
         },
     ]);
     report.include(here);
@@ -98,6 +105,16 @@ fn discovery(report: &mut Report) {
     let mut mmio = nightly::cargo(&["miri", "test", "-p", "virtio-mmio", "--features", "dtoolkit"]);
     mmio.args(["--target", TARGETS[0], "--lib", "discover"]);
     test::count(report, &mut mmio, &format!("Miri for {}, discovery", TARGETS[0]));
+}
+
+/// Front-ends in a big-endian guest.
+fn byte_order(report: &mut Report) {
+    let target = TARGETS[1];
+    for package in FRONT_ENDS {
+        let mut tests = nightly::cargo(&["miri", "test", "-p", package, "--target", target]);
+        tests.args(["--lib", "--test", "device", "--"]).args(BYTE_ORDER);
+        test::count(report, &mut tests, &format!("Miri for {target}, {package} and old devices"));
+    }
 }
 
 /// Runs the tests of races with many seeds: each is another interleaving, and other choices of what a weakly ordered load

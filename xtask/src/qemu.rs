@@ -4,7 +4,10 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use crate::arch::{Arch, Pair, Transport};
+use crate::backends::{Backends, PORTS, Ports};
 use crate::cli::RunOptions;
+use crate::devices::Kind;
+use crate::disk;
 
 /// QEMU's id of the GPU, by which its screen is dumped.
 pub const GPU: &str = "gpu0";
@@ -34,6 +37,7 @@ pub fn arguments(
     options: &RunOptions,
     image: &Path,
     sockets: Sockets<'_>,
+    backends: &Backends,
     display: &Display,
 ) -> Vec<OsString> {
     let Pair { arch, transport } = options.pair;
@@ -65,19 +69,8 @@ pub fn arguments(
     if transport == Transport::Mmio {
         line.option("-global", "virtio-mmio.force-legacy=false");
     }
-    let suffix = transport.device_suffix();
-    let more = [(options.packed, ",packed=on"), (options.iommu, ",iommu_platform=on")];
-    let more: String = more.iter().filter(|(set, _)| *set).map(|(_, text)| *text).collect();
-    if options.gpu {
-        let (width, height) = SCREEN;
-        line.option("-device", format!("virtio-gpu-{suffix},id={GPU},xres={width},yres={height}{more}"));
-    }
-    if options.keyboard {
-        line.option("-device", format!("virtio-keyboard-{suffix}{more}"));
-    }
-
-    if transport == Transport::PciLegacy {
-        line.option("-device", "virtio-rng-pci,disable-modern=on,disable-legacy=off");
+    for kind in options.devices.iter() {
+        attach(&mut line, kind, options, backends);
     }
     // What the kernel understands: `demo::Options`.
     let words = [(options.polled, "polled"), (options.iommu, "pool")];
@@ -93,8 +86,8 @@ pub fn arguments(
             Display::Window(toolkit) => toolkit,
         },
     );
-    line.option("-chardev", socket("serial", sockets.serial)).option("-serial", "chardev:serial");
-    line.option("-chardev", socket("qmp", sockets.qmp)).option("-mon", "chardev=qmp,mode=control");
+    line.option("-chardev", socket("serial", sockets.serial, "")).option("-serial", "chardev:serial");
+    line.option("-chardev", socket("qmp", sockets.qmp, "")).option("-mon", "chardev=qmp,mode=control");
     line.0.extend(options.qemu_args.iter().cloned());
     line.0
 }
@@ -112,12 +105,80 @@ impl Line {
     }
 }
 
-/// A character device that connects to a socket of ours: nobody has to wait for a file to appear.
-fn socket(id: &str, path: &Path) -> OsString {
+/// One device, behind what it needs on this host.
+fn attach(line: &mut Line, kind: Kind, options: &RunOptions, backends: &Backends) {
+    let transport = options.pair.transport;
+    let mut device = OsString::from(kind.qemu(transport));
+    match kind {
+        Kind::Gpu => {
+            let (width, height) = SCREEN;
+            device.push(format!(",id={GPU},xres={width},yres={height}"));
+        }
+        Kind::Blk => {
+            if let Some(disk) = &backends.disk {
+                let mut drive = OsString::from("if=none,id=disk0,format=raw,discard=unmap,file=");
+                drive.push(comma_proof(disk.path()));
+                line.option("-drive", drive);
+                device.push(format!(",drive=disk0,serial={}", disk::ID));
+            }
+        }
+        Kind::Net => {
+            if let Some(port) = backends.web {
+                line.option("-netdev", format!("user,id=net0,hostfwd=tcp:127.0.0.1:{port}-:80"));
+                device.push(",netdev=net0");
+            }
+            if transport.device_suffix() == "pci" {
+                // The ROM is for firmware that boots from a network, and in another package of QEMU's.
+                device.push(",romfile=");
+            }
+        }
+        Kind::Console => device.push(",id=console0"),
+        Kind::Keyboard | Kind::Mouse | Kind::Tablet | Kind::Rng => {}
+    }
+    let legacy = transport == Transport::PciLegacy && kind.has_legacy();
+    // A function of both kinds cannot insist on an IOMMU.
+    let modern = options.iommu && transport == Transport::Pci && kind.has_legacy();
+    for (set, property) in [
+        (legacy, ",disable-modern=on,disable-legacy=off"),
+        (modern, ",disable-legacy=on"),
+        (options.packed, ",packed=on"),
+        (options.iommu, ",iommu_platform=on"),
+    ] {
+        device.push(if set { property } else { "" });
+    }
+    line.option("-device", device);
+    if let (Kind::Console, Some(ports)) = (kind, &backends.ports) {
+        attach_ports(line, ports);
+    }
+}
+
+/// The console's ports, in the order of their numbers.
+fn attach_ports(line: &mut Line, ports: &Ports) {
+    let file = |id: &str, path: &Path| {
+        let mut device = OsString::from(format!("file,id={id},path="));
+        device.push(comma_proof(path));
+        device
+    };
+    line.option("-chardev", file("port0", &ports.terminal));
+    line.option("-chardev", socket("port1", &ports.echo, ",server=on,wait=off"));
+    line.option("-chardev", file("port2", &ports.notes));
+    for (number, name) in PORTS.into_iter().enumerate() {
+        let kind = if number == 0 { "virtconsole" } else { "virtserialport" };
+        line.option("-device", format!("{kind},bus=console0.0,nr={number},chardev=port{number},name={name}"));
+    }
+}
+
+/// A character device that connects to a socket of ours, where nobody has to wait for a file to appear, or listens on one.
+fn socket(id: &str, path: &Path, how: &str) -> OsString {
     let mut device = OsString::from(format!("socket,id={id},path="));
-    // A comma ends the option, two are a comma.
-    device.push(path.to_string_lossy().replace(',', ",,"));
+    device.push(comma_proof(path));
+    device.push(how);
     device
+}
+
+/// A comma ends an option, two are a comma.
+fn comma_proof(path: &Path) -> String {
+    path.to_string_lossy().replace(',', ",,")
 }
 
 #[cfg(test)]
@@ -128,7 +189,9 @@ mod tests {
         let args: Vec<_> = args.iter().map(OsString::from).collect();
         let options = RunOptions::parse(&args, Path::new("/")).unwrap();
         let sockets = Sockets { serial: Path::new("/t,1/s"), qmp: Path::new("/t,1/q") };
-        let all = arguments(&options, Path::new("/kernel"), sockets, &Display::None);
+        let ports = Ports { terminal: "/t,1/t".into(), echo: "/t,1/e".into(), notes: "/n".into() };
+        let backends = Backends { disk: None, web: Some(7), ports: Some(ports) };
+        let all = arguments(&options, Path::new("/kernel"), sockets, &backends, &Display::None);
         all.iter().map(|word| word.to_str().unwrap()).collect::<Vec<_>>().join(" ")
     }
 
@@ -178,6 +241,40 @@ mod tests {
                 && line.contains("virtio-keyboard-pci")
         );
         assert!(line.contains("virtio-rng-pci,disable-modern=on"));
+    }
+
+    #[test]
+    fn devices_come_with_what_is_behind_them() {
+        let line = line(&["--devices", "all"]);
+        for part in [
+            "virtio-mouse-device",
+            "virtio-tablet-device",
+            "virtio-rng-device",
+            "virtio-blk-device",
+            "-netdev user,id=net0,hostfwd=tcp:127.0.0.1:7-:80 -device virtio-net-device,netdev=net0 ",
+            "-device virtio-serial-device,id=console0 -chardev file,id=port0,path=/t,,1/t ",
+            "-chardev socket,id=port1,path=/t,,1/e,server=on,wait=off ",
+            "-device virtconsole,bus=console0.0,nr=0,chardev=port0,name=demo.terminal ",
+            "-device virtserialport,bus=console0.0,nr=2,chardev=port2,name=demo.notes ",
+        ] {
+            assert!(line.contains(part), "{part}: {line}");
+        }
+    }
+
+    #[test]
+    fn who_insists_on_an_iommu_is_modern_only() {
+        let pci = line(&["--transport", "pci", "--iommu", "--devices", "all"]);
+        assert_eq!(pci.matches(",iommu_platform=on").count(), 8);
+        assert_eq!(pci.matches(",disable-legacy=on").count(), 4);
+        assert!(!line(&["--transport", "mmio", "--iommu", "--devices", "all"]).contains("disable-legacy"));
+        assert!(!line(&["--transport", "pci", "--devices", "all"]).contains("disable-legacy"));
+    }
+
+    #[test]
+    fn what_can_be_legacy_is_legacy_there() {
+        let line = line(&["--transport", "pci-legacy", "--devices", "all"]);
+        assert_eq!(line.matches(",disable-modern=on,disable-legacy=off").count(), 4);
+        assert!(line.contains("virtio-net-pci,netdev=net0,romfile=,disable-modern=on"));
     }
 
     #[test]

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use crate::arch::Pair;
 use crate::cli::RunOptions;
+use crate::devices::Kind;
 use crate::exec::{self, QUESTION_LIMIT};
 use crate::failure::{Context, Result, fail};
 use crate::guest::{self, Guest};
 use crate::kernel::{self, Kernel};
 use crate::qemu::Display;
-use crate::{setup, shell, stream, workspace};
+use crate::{setup, shell, stream, web, workspace};
 
 /// How the terminal is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,11 +69,22 @@ pub fn picture_path(options: &RunOptions) -> PathBuf {
         .unwrap_or_else(|| workspace::pictures().join(format!("{}.png", options.file_name())))
 }
 
-/// Boots, types, takes the picture, powers off.
+/// Boots, types, takes the picture, powers off; or stays, for the sake of the page that the kernel serves.
 fn headless(options: &RunOptions, kernel: &Kernel) -> Result {
     let mut guest = Guest::boot(options, kernel, &Display::None)?;
     picture(&mut guest, options)?;
-    guest.power_off()
+    match guest.backends.web {
+        Some(port) if options.screenshot.is_none() && stream::serves(&guest.serial.received()) => {
+            // Fetched once from here: the address is printed when it works.
+            let page = web::get(port, "/", guest.left())?;
+            if page.status != 200 {
+                fail!("{} answers {}", web::url(port), page.status);
+            }
+            println!("{}", web::url(port));
+            guest.stay(options.ends.then_some(options.timeout))
+        }
+        _ => guest.power_off(),
+    }
 }
 
 /// Boots, types, takes the picture; then the person is on, until the kernel or QEMU ends.
@@ -82,6 +94,9 @@ fn interactive(options: &RunOptions, kernel: &Kernel, display: &Display) -> Resu
     if *display == Display::None {
         let gui = if setup::has_display() { "; QEMU's own windows are not installed" } else { "" };
         eprintln!("no window{gui}. The kernel's shell is below: `help` lists what it can, `off` ends it");
+    }
+    for hint in guest.backends.hints() {
+        eprintln!("{hint}");
     }
     shell::attach(&guest.serial)?;
     guest.wait_end()
@@ -98,7 +113,7 @@ fn picture(guest: &mut Guest, options: &RunOptions) -> Result {
         guest.command(text)?;
     }
     let path = picture_path(options);
-    if options.gpu {
+    if options.devices.has(Kind::Gpu) {
         guest.screenshot()?.save(&path)?;
         println!("{}", path.display());
     }

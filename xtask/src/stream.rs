@@ -54,6 +54,12 @@ pub fn is_answered(received: &[u8], before: usize) -> bool {
     at_prompt(&echo_and_answer)
 }
 
+/// Whether the kernel has said that it serves its page.
+pub fn serves(received: &[u8]) -> bool {
+    let text = plain(received);
+    text.lines().any(|line| line.trim_start().starts_with("page ") && line.ends_with(demo::net::SERVED))
+}
+
 /// The line by which the kernel says why it cannot go on.
 pub fn kernel_failure(received: &[u8]) -> Option<String> {
     let text = plain(received);

@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use demo::MsixMessage;
 use demo::fdt::Controller;
 
-/// The first shared interrupt; those before it belong to one CPU, and nobody here uses them.
+/// The first shared interrupt; those before it belong to one CPU.
 const FIRST_SHARED: u32 = 32;
 /// From here on a number stands for no interrupt at all.
 const SPECIAL: u32 = 1020;
@@ -39,8 +39,9 @@ mod cpu {
     pub const ON: u32 = 1;
 }
 
-/// Redistributor of version 3: whether the CPU sleeps.
+/// Redistributor of version 3: whether the CPU sleeps; behind it, a page like the distributor's for the CPU's own interrupts.
 const WAKER: u64 = 0x14;
+const OWN: u64 = 0x1_0000;
 const PROCESSOR_SLEEP: u32 = 1 << 1;
 const CHILDREN_ASLEEP: u32 = 1 << 2;
 
@@ -107,6 +108,23 @@ impl Gic {
         }
         write(base + distributor::ENABLE + word, bit);
         read(base + distributor::ENABLE + word) & bit != 0
+    }
+
+    /// Lets one of the CPU's own interrupts through. False if there is none of this number.
+    pub fn enable_own(self, number: u32) -> bool {
+        if number >= FIRST_SHARED {
+            return false;
+        }
+        let (base, bit) = match self.0 {
+            Controller::GicV3 { redistributor, .. } => (redistributor + OWN, 1 << number),
+            _ => (self.distributor(), 1 << number),
+        };
+        if let Controller::GicV3 { .. } = self.0 {
+            write(base + distributor::GROUP, read(base + distributor::GROUP) | bit);
+        }
+        write8(base + distributor::PRIORITY + u64::from(number), SOME_PRIORITY);
+        write(base + distributor::ENABLE, bit);
+        read(base + distributor::ENABLE) & bit != 0
     }
 
     /// The next interrupt that a message raises. `None` when all are in use, or where there are no messages.

@@ -2,8 +2,8 @@
 
 use core::num::NonZeroUsize;
 use virtio::pci::IoRange;
-use virtio::regs::NativeRegs;
-use virtio::{Hal, HalError, MmioKind, OffsetHal, PhysAddr};
+use virtio::regs::Mapped;
+use virtio::{HalError, MmioKind, OffsetHal, PhysAddr};
 
 /// RAM that nobody uses yet.
 pub static FRAMES: demo::Frames = demo::Frames::new();
@@ -31,6 +31,6 @@ pub fn hal() -> OffsetHal<Ram> {
 }
 
 /// The registers of a PCI device in I/O space: the host bridge shows ports as memory.
-pub fn io_registers(range: IoRange) -> Result<NativeRegs, HalError> {
-    hal().map_mmio(range.cpu.ok_or(HalError::CannotMap)?, range.len, MmioKind::Registers)
+pub fn io_registers(range: IoRange) -> Result<Mapped<OffsetHal<Ram>>, HalError> {
+    Mapped::new(hal(), range.cpu.ok_or(HalError::CannotMap)?, range.len, MmioKind::Registers)
 }

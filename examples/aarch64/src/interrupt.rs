@@ -1,9 +1,10 @@
 //! Interrupts: the CPU's entry, who is asked, and sleep.
 
 use crate::gic::Gic;
-use crate::{HANDLERS, uart};
+use crate::{HANDLERS, timer, uart};
 use core::arch::{asm, global_asm};
 use core::cell::Cell;
+use core::time::Duration;
 use critical_section::Mutex;
 use demo::MsixMessage;
 use demo::fdt::Controller;
@@ -74,7 +75,11 @@ extern "C" fn interrupt() {
     if Some(number) == serial {
         uart::silence();
     }
-    HANDLERS.handle(number);
+    if number == timer::INTERRUPT {
+        timer::stop();
+    } else {
+        HANDLERS.handle(number);
+    }
     gic.end(number);
 }
 
@@ -106,6 +111,15 @@ pub fn message() -> Option<(u32, MsixMessage)> {
 /// The serial line's interrupt.
 pub fn serial() -> Option<u32> {
     known()?.serial
+}
+
+/// Ends a sleep after so long. False if there is no controller that lets the timer through.
+pub fn alarm(after: Duration) -> bool {
+    let there = known().is_some_and(|Known { gic, .. }| gic.enable_own(timer::INTERRUPT));
+    if there {
+        timer::set(after);
+    }
+    there
 }
 
 /// Sleeps until an interrupt comes, unless `awake`. Interrupts are on afterwards.

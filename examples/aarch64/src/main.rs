@@ -14,13 +14,15 @@ mod interrupt;
 mod log;
 mod paging;
 mod serial;
+mod timer;
 mod uart;
 
 use core::ops::Range;
+use core::time::Duration;
 use demo::fdt::{Board, Fdt};
 use demo::{Frames, Handlers, MsixMessage, Options, Platform};
 use virtio::pci::IoRange;
-use virtio::regs::NativeRegs;
+use virtio::regs::Mapped;
 use virtio::{HalError, OffsetHal};
 
 /// Who is asked when an interrupt arrives.
@@ -34,7 +36,7 @@ struct Kernel {
 impl Platform for Kernel {
     type Hal = OffsetHal<hal::Ram>;
     /// There are no ports: what PCI has behind them is memory here.
-    type Ports = NativeRegs;
+    type Ports = Mapped<Self::Hal>;
 
     const ARCH: &'static str = "aarch64";
 
@@ -62,7 +64,7 @@ impl Platform for Kernel {
         self.options
     }
 
-    fn handlers(&self) -> &'static Handlers<Self::Hal> {
+    fn handlers(&self) -> &'static Handlers<Self::Hal, Self::Ports> {
         &HANDLERS
     }
 
@@ -80,6 +82,10 @@ impl Platform for Kernel {
 
     fn sleep(&self, awake: &dyn Fn() -> bool) {
         interrupt::sleep(awake);
+    }
+
+    fn set_alarm(&self, after: Duration) -> bool {
+        interrupt::alarm(after)
     }
 
     fn power_off(&self, success: bool) -> ! {

@@ -1,10 +1,11 @@
 //! What the shell's commands do.
 
 use crate::converse::{Screen, Surroundings};
+use crate::interrupts::Source;
 use crate::platform::Platform;
 use crate::shell::{self, Command};
 use crate::style::{CLEAR, PLAIN, WARN, field};
-use crate::{banner, colors, edid, irq};
+use crate::{banner, colors, edid, irq, network};
 use core::fmt::{self, Write};
 use virtio::Hal;
 
@@ -22,7 +23,7 @@ pub enum Next {
 /// # Errors
 ///
 /// Those of the console; [`Console::flush`](crate::Console::flush) says why.
-pub async fn run<'c, P: Platform, H: Hal + Clone>(
+pub async fn run<'c, P: Platform, H: Hal + Clone + 'static>(
     command: Command<'_>,
     console: &mut Screen<'_, '_, 'c, P, H>,
     around: &mut Surroundings<'_, 'c, P, H>,
@@ -57,6 +58,19 @@ pub async fn run<'c, P: Platform, H: Hal + Clone>(
                 Err(error) => writeln!(console, "  {WARN}{error}{PLAIN}")?,
             },
             None => writeln!(console, "  {WARN}there is no entropy device{PLAIN}")?,
+        },
+        Command::Blk => match around.disk.take() {
+            Some(disk) => {
+                let (disk, said) = disk.show(console, platform.handlers().bell(Source::Disk)).await;
+                around.disk = disk;
+                said?;
+            }
+            None => writeln!(console, "  {WARN}there is no disk{PLAIN}")?,
+        },
+        Command::Net => network::print(console, around).await?,
+        Command::Ports => match &mut around.background.ports {
+            Some(ports) => ports.print(console, P::ARCH)?,
+            None => writeln!(console, "  {WARN}there is no console with ports{PLAIN}")?,
         },
         Command::Colors => colors::print(console, columns)?,
         Command::Clear => console.write_str(CLEAR)?,

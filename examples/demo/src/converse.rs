@@ -2,14 +2,17 @@
 //!
 //! On interrupts it sleeps until a handler wakes it; polled, it asks everybody again and again. All the rest is the same.
 
+use crate::background::{Background, Loss};
 use crate::commands::{self, Next};
 use crate::console::Console;
 use crate::discover::AnyDevice;
+use crate::disk::Drive;
 use crate::entropy::Entropy;
 use crate::executor::Woken;
 use crate::interrupts::Source;
 use crate::inventory::Inventory;
 use crate::keyboard::{Keyboard, Typing};
+use crate::net::Progress;
 use crate::platform::Platform;
 use crate::rest::Rest;
 use crate::screen::Display;
@@ -19,6 +22,7 @@ use core::fmt::{self, Write};
 use core::future::poll_fn;
 use core::pin::pin;
 use core::task::Poll;
+use core::time::Duration;
 use virtio::Hal;
 use virtio::gpu::{GpuError, GpuEvent};
 use virtio::input::InputError;
@@ -30,7 +34,7 @@ static WOKEN: Woken = Woken::new();
 pub type Screen<'t, 'p, 'c, P, H> = Console<'t, Display<'p, P, AnyDevice<'c, P>, H>>;
 
 /// What commands look at, besides the screen.
-pub struct Surroundings<'s, 'c, P: Platform, H: Hal + Clone> {
+pub struct Surroundings<'s, 'c, P: Platform, H: Hal + Clone + 'static> {
     /// The kernel.
     pub platform: &'s P,
     /// Everything found.
@@ -41,6 +45,10 @@ pub struct Surroundings<'s, 'c, P: Platform, H: Hal + Clone> {
     pub rest: &'s Rest,
     /// The entropy device, if there is one.
     pub entropy: Option<Entropy<'c, P, H>>,
+    /// The disk, if there is one.
+    pub disk: Option<Drive<AnyDevice<'c, P>, H>>,
+    /// What goes on beside the shell.
+    pub background: Background<'c, P, H>,
 }
 
 impl<P: Platform, H: Hal + Clone> fmt::Debug for Surroundings<'_, '_, P, H> {
@@ -49,14 +57,23 @@ impl<P: Platform, H: Hal + Clone> fmt::Debug for Surroundings<'_, '_, P, H> {
     }
 }
 
-/// Runs a task; while it waits the CPU sleeps, and `rest` counts how long.
+/// How long the CPU stays awake for an alarm, where no timer wakes it. What is later than that is done when something else does.
+const VIGIL: Duration = Duration::from_secs(30);
+
+/// Runs a task; while it waits the CPU sleeps, at the longest until the alarm of `rest`, which counts how long.
 pub fn block_on<P: Platform, F: Future>(platform: &P, rest: &Rest, task: F) -> F::Output {
     let hal = platform.hal();
     WOKEN.block_on(task, |awake| {
         let from = hal.now();
-        platform.sleep(awake);
-        if let (Some(from), Some(to)) = (from, hal.now()) {
-            rest.slept(from, to);
+        match from.and_then(|now| rest.alarm(now)) {
+            Some(Duration::ZERO) => platform.handlers().other().raise(),
+            Some(left) if !platform.set_alarm(left) && left < VIGIL => platform.sleep(&|| true),
+            _ => {
+                platform.sleep(awake);
+                if let (Some(from), Some(to)) = (from, hal.now()) {
+                    rest.slept(from, to);
+                }
+            }
         }
     })
 }
@@ -92,6 +109,11 @@ pub fn shell<'c, P: Platform, H: Hal + Clone + 'static>(
                 Some(Err(error)) => Some(error),
             },
             Turn::Lost(error) => Some(error),
+            Turn::Gone(loss) => {
+                let _ = writeln!(console, "\n  {WARN}{loss}{PLAIN}");
+                prompt(&mut console)?;
+                None
+            }
         };
         if let Some(error) = lost {
             // The serial line types as well.
@@ -107,7 +129,9 @@ pub fn shell<'c, P: Platform, H: Hal + Clone + 'static>(
 /// # Errors
 ///
 /// The GPU is lost.
-pub fn prompt<P: Platform, H: Hal + Clone>(console: &mut Screen<'_, '_, '_, P, H>) -> Result<(), GpuError> {
+pub fn prompt<P: Platform, H: Hal + Clone + 'static>(
+    console: &mut Screen<'_, '_, '_, P, H>,
+) -> Result<(), GpuError> {
     let _ = console.write_str(PROMPT);
     console.flush()
 }
@@ -122,10 +146,12 @@ enum Turn {
     Keyboard,
     /// The keyboard has failed.
     Lost(InputError),
+    /// Something in the background has failed.
+    Gone(Loss),
 }
 
 /// Goes on until something has to be done to a device as a whole.
-async fn turn<'c, P: Platform, H: Hal + Clone>(
+async fn turn<'c, P: Platform, H: Hal + Clone + 'static>(
     console: &mut Screen<'_, '_, 'c, P, H>,
     around: &mut Surroundings<'_, 'c, P, H>,
     editor: &mut LineEditor,
@@ -142,7 +168,7 @@ async fn turn<'c, P: Platform, H: Hal + Clone>(
     };
     loop {
         let happening =
-            if around.polled { ask(platform, &mut keys).await } else { wait(platform, &mut keys).await };
+            if around.polled { ask(around, &mut keys).await } else { wait(around, &mut keys).await };
         match happening {
             Happening::Typed(byte) => {
                 if let Next::Off = typed(byte, console, around, editor).await? {
@@ -160,12 +186,13 @@ async fn turn<'c, P: Platform, H: Hal + Clone>(
             },
             Happening::Keyboard => return Ok(Turn::Keyboard),
             Happening::Lost(error) => return Ok(Turn::Lost(error)),
+            Happening::Gone(loss) => return Ok(Turn::Gone(loss)),
         }
     }
 }
 
 /// Where keys come from.
-enum Keys<'k, 'c, P: Platform, H: Hal + Clone> {
+enum Keys<'k, 'c, P: Platform, H: Hal + Clone + 'static> {
     Awaited(Typing<'k, AnyDevice<'c, P>, H>),
     Asked(&'k mut Keyboard<AnyDevice<'c, P>, H>),
     None,
@@ -177,10 +204,15 @@ enum Happening {
     Gpu,
     Keyboard,
     Lost(InputError),
+    Gone(Loss),
 }
 
 /// Waits until an interrupt handler wakes the task for one of them.
-async fn wait<P: Platform, H: Hal + Clone>(platform: &P, keys: &mut Keys<'_, '_, P, H>) -> Happening {
+async fn wait<P: Platform, H: Hal + Clone + 'static>(
+    around: &mut Surroundings<'_, '_, P, H>,
+    keys: &mut Keys<'_, '_, P, H>,
+) -> Happening {
+    let platform = around.platform;
     let mut key = pin!(async {
         match keys {
             Keys::Awaited(typing) => typing.next().await,
@@ -200,13 +232,25 @@ async fn wait<P: Platform, H: Hal + Clone>(platform: &P, keys: &mut Keys<'_, '_,
         if let Some(byte) = platform.serial_read() {
             return Poll::Ready(Happening::Typed(byte));
         }
-        key.as_mut().poll(context).map(|typed| typed.map_or_else(Happening::Lost, Happening::Typed))
+        if let Poll::Ready(typed) = key.as_mut().poll(context) {
+            return Poll::Ready(typed.map_or_else(Happening::Lost, Happening::Typed));
+        }
+        match around.go_on(platform.hal().now().unwrap_or_default()) {
+            Ok(Progress::More) => context.waker().wake_by_ref(),
+            Ok(Progress::Until(next)) => around.rest.wake_at(next),
+            Err(loss) => return Poll::Ready(Happening::Gone(loss)),
+        }
+        Poll::Pending
     })
     .await
 }
 
 /// Asks again and again.
-async fn ask<P: Platform, H: Hal + Clone>(platform: &P, keys: &mut Keys<'_, '_, P, H>) -> Happening {
+async fn ask<P: Platform, H: Hal + Clone + 'static>(
+    around: &mut Surroundings<'_, '_, P, H>,
+    keys: &mut Keys<'_, '_, P, H>,
+) -> Happening {
+    let platform = around.platform;
     poll_fn(|context| {
         let key = match keys {
             Keys::Asked(keyboard) => keyboard.read(),
@@ -216,6 +260,9 @@ async fn ask<P: Platform, H: Hal + Clone>(platform: &P, keys: &mut Keys<'_, '_, 
             Ok(Some(byte)) => Poll::Ready(Happening::Typed(byte)),
             Err(error) => Poll::Ready(Happening::Lost(error)),
             Ok(None) => {
+                if let Err(loss) = around.go_on(platform.hal().now().unwrap_or_default()) {
+                    return Poll::Ready(Happening::Gone(loss));
+                }
                 core::hint::spin_loop();
                 context.waker().wake_by_ref();
                 Poll::Pending
@@ -226,7 +273,7 @@ async fn ask<P: Platform, H: Hal + Clone>(platform: &P, keys: &mut Keys<'_, '_, 
 }
 
 /// Takes one typed byte; carries out the line that it ends.
-async fn typed<'c, P: Platform, H: Hal + Clone>(
+async fn typed<'c, P: Platform, H: Hal + Clone + 'static>(
     byte: u8,
     console: &mut Screen<'_, '_, 'c, P, H>,
     around: &mut Surroundings<'_, 'c, P, H>,

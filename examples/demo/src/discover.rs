@@ -62,12 +62,11 @@ impl<H: Hal, R: Registers> Config<H, R> {
 }
 
 /// How the demo's drivers reach their devices.
-pub type AnyDevice<'c, P> =
-    AnyTransport<Mapped<<P as Platform>::Hal>, &'c Config<<P as Platform>::Hal, <P as Platform>::Ports>>;
-
-/// How the demo reaches a device that has the legacy interface of PCI only.
-pub type LegacyDevice<'c, P> =
-    LegacyTransport<<P as Platform>::Ports, &'c Config<<P as Platform>::Hal, <P as Platform>::Ports>>;
+pub type AnyDevice<'c, P> = AnyTransport<
+    Mapped<<P as Platform>::Hal>,
+    &'c Config<<P as Platform>::Hal, <P as Platform>::Ports>,
+    <P as Platform>::Ports,
+>;
 
 /// A virtio device that was found.
 #[derive(Debug)]
@@ -137,29 +136,34 @@ pub fn all<'c, P: Platform>(
     devices
 }
 
-/// The way to a PCI function that has the legacy interface only.
-///
-/// # Errors
-///
-/// It cannot be used, or the machine has no I/O ports for it.
-pub fn legacy<'c, P: Platform>(
+/// The way to a PCI function that has the legacy interface only, and how it interrupts: by its line.
+fn legacy<'c, P: Platform>(
     platform: &P,
     host: &PciHost,
     config: &'c Config<P::Hal, P::Ports>,
     function: FunctionAddress,
-) -> Result<LegacyDevice<'c, P>, PciError> {
+) -> Result<(AnyDevice<'c, P>, Wiring), PciError> {
     let mut transport = LegacyTransport::with_mapper(config, function, Some(&host.windows), |range| {
         platform.io_registers(range)
     })?;
-    // It is asked again and again, and its line may be somebody else's as well.
-    transport.keep_line_quiet();
-    Ok(transport)
+    let line = line(host, function, transport.interrupt_pin()).filter(|_| !platform.options().polled);
+    if line.is_none() {
+        // It is asked again and again, and its line may be somebody else's as well.
+        transport.keep_line_quiet();
+    }
+    Ok((transport.into(), line.map_or(Wiring::None, Wiring::Line)))
 }
 
-fn mmio_slots<H: Hal + Clone, A: ConfigAccess>(
+/// The interrupt that a function's pin is wired to.
+fn line(host: &PciHost, function: FunctionAddress, pin: Option<u8>) -> Option<u32> {
+    let line = host.intx.zip(pin).and_then(|(intx, pin)| intx.line(function.device(), pin));
+    line.filter(|_| function.bus() == *host.buses.start())
+}
+
+fn mmio_slots<H: Hal + Clone, A: ConfigAccess, R: Registers>(
     hal: H,
     slots: &[MmioSlot],
-    devices: &mut Devices<AnyTransport<Mapped<H>, A>>,
+    devices: &mut Devices<AnyTransport<Mapped<H>, A, R>>,
     log: &mut impl fmt::Write,
 ) {
     for (slot, probed) in
@@ -204,14 +208,24 @@ fn pci_functions<'c, P: Platform>(
     for function in pci::walk(config, root) {
         let Some(id) = function.virtio_id() else { continue };
         let address = function.address;
-        let mut transport = PciTransport::in_windows(platform.hal(), config, address, &host.windows);
-        let wiring = match &mut transport {
-            Ok(transport) => wire(platform, host, id, transport, log),
-            // It may be driven all the same.
-            Err(PciError::LegacyOnly) => Wiring::None,
+        let modern = PciTransport::in_windows(platform.hal(), config, address, &host.windows);
+        let kind = match modern {
+            Err(PciError::LegacyOnly) => Kind::PciLegacy,
+            _ => Kind::Pci,
+        };
+        let reached = match modern {
+            Ok(mut transport) => {
+                let wiring = wire(platform, host, id, &mut transport, log);
+                Ok((transport.into(), wiring))
+            }
+            Err(PciError::LegacyOnly) => legacy(platform, host, config, address),
+            Err(error) => Err(error),
+        };
+        let (transport, wiring) = match reached {
+            Ok((transport, wiring)) => (Some(transport), wiring),
             Err(error) => {
                 note(log, format_args!("pci {address}: {error}"));
-                Wiring::None
+                (None, Wiring::None)
             }
         };
         devices.push(Found {
@@ -221,15 +235,16 @@ fn pci_functions<'c, P: Platform>(
                 device: address.device(),
                 function: address.function(),
             },
-            kind: match transport {
-                Err(PciError::LegacyOnly) => Kind::PciLegacy,
-                _ => Kind::Pci,
-            },
-            transport: transport.ok().map(Into::into),
+            kind,
+            transport,
             wiring,
         });
     }
 }
+
+/// The devices that there are drivers for.
+const DRIVEN: [DeviceId; 6] =
+    [DeviceId::GPU, DeviceId::INPUT, DeviceId::ENTROPY, DeviceId::BLOCK, DeviceId::NET, DeviceId::CONSOLE];
 
 /// By messages where device and platform can, by its line otherwise.
 fn wire<P: Platform, A: ConfigAccess>(
@@ -240,12 +255,9 @@ fn wire<P: Platform, A: ConfigAccess>(
     log: &mut impl fmt::Write,
 ) -> Wiring {
     let function = transport.function();
-    let line = host.intx.zip(transport.interrupt_pin());
-    let line = line.and_then(|(intx, pin)| intx.line(function.device(), pin));
-    let line = line.filter(|_| function.bus() == *host.buses.start());
+    let line = line(host, function, transport.interrupt_pin());
     // Platforms have few messages: none for a device that nobody here drives, or for a run without interrupts.
-    let driven = [DeviceId::GPU, DeviceId::INPUT, DeviceId::ENTROPY].contains(&id);
-    if driven && !platform.options().polled {
+    if DRIVEN.contains(&id) && !platform.options().polled {
         let (numbers, messages, count) = wiring::messages(platform, transport.msix_vectors());
         let messages = messages.get(..count).unwrap_or_default();
         match transport.enable_msix(platform.hal(), messages) {

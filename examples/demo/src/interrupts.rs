@@ -14,13 +14,14 @@ use core::cell::RefCell;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use critical_section::Mutex;
+use virtio::interrupt::Shareable;
 use virtio::queue::Bell;
-use virtio::regs::Mapped;
+use virtio::regs::{Mapped, Registers};
 use virtio::transport::InterruptStatus;
 use virtio::{AnyEndpoint, Endpoint, Hal, QueueIndex};
 
 /// The most interrupts that are told apart: three of each device, and the serial line's.
-pub const MAX_WATCHES: usize = 16;
+pub const MAX_WATCHES: usize = 3 * (Source::COUNT - 1) + 1;
 
 /// What raises an interrupt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,12 +32,18 @@ pub enum Source {
     Keyboard,
     /// The entropy device.
     Random,
+    /// The disk.
+    Disk,
+    /// The network card.
+    Net,
+    /// The console and its ports.
+    Ports,
     /// The serial line: a byte has been received.
     Serial,
 }
 
 impl Source {
-    const COUNT: usize = 4;
+    const COUNT: usize = 7;
 
     /// Its name in a table.
     pub const fn name(self) -> &'static str {
@@ -44,6 +51,9 @@ impl Source {
             Self::Gpu => "gpu",
             Self::Keyboard => "keyboard",
             Self::Random => "rng",
+            Self::Disk => "blk",
+            Self::Net => "net",
+            Self::Ports => "console",
             Self::Serial => "serial",
         }
     }
@@ -85,17 +95,21 @@ pub struct Row {
 }
 
 /// A source's interrupt, and the way to acknowledge it; the serial line's needs none.
-struct Watch<H: Hal> {
+struct Watch<H: Hal, R: Registers> {
     row: Row,
-    endpoint: Option<AnyEndpoint<Mapped<H>>>,
+    endpoint: Option<AnyEndpoint<Mapped<H>, R>>,
 }
 
-/// All interrupts of the demo: a static of the kernel.
-pub struct Handlers<H: Hal> {
-    watches: Mutex<RefCell<[Option<Watch<H>>; MAX_WATCHES]>>,
-    /// Bells of the queues: of [`Source::Keyboard`] and [`Source::Random`].
+/// Places for all of them.
+struct Watches<H: Hal, R: Registers>([Option<Watch<H, R>>; MAX_WATCHES]);
+
+/// All interrupts of the demo: a static of the kernel. `R` is how the ports of legacy PCI devices are reached.
+pub struct Handlers<H: Hal, R: Registers = Mapped<H>> {
+    watches: Mutex<RefCell<Watches<H, R>>>,
+    /// Bells of the queues: of [`Source::Keyboard`], [`Source::Random`] and [`Source::Disk`].
     keyboard: Bell,
     random: Bell,
+    disk: Bell,
     /// Wakes the task that waits for anything besides a queue.
     other: Signal,
     /// The source has something to say besides its queues.
@@ -103,25 +117,26 @@ pub struct Handlers<H: Hal> {
     stray: AtomicU32,
 }
 
-impl<H: Hal> fmt::Debug for Handlers<H> {
+impl<H: Hal, R: Registers> fmt::Debug for Handlers<H, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handlers").finish_non_exhaustive()
     }
 }
 
-impl<H: Hal + Clone> Default for Handlers<H> {
+impl<H: Hal + Clone, R: Shareable> Default for Handlers<H, R> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<H: Hal + Clone> Handlers<H> {
+impl<H: Hal + Clone, R: Shareable> Handlers<H, R> {
     /// Nobody waits for anything yet.
     pub const fn new() -> Self {
         Self {
-            watches: Mutex::new(RefCell::new([const { None }; MAX_WATCHES])),
+            watches: Mutex::new(RefCell::new(Watches([const { None }; MAX_WATCHES]))),
             keyboard: Bell::new(),
             random: Bell::new(),
+            disk: Bell::new(),
             other: Signal::new(),
             attention: [const { AtomicBool::new(false) }; Source::COUNT],
             stray: AtomicU32::new(0),
@@ -134,7 +149,7 @@ impl<H: Hal + Clone> Handlers<H> {
         let mut said = [InterruptStatus::empty(); Source::COUNT];
         critical_section::with(|section| {
             let mut watches = self.watches.borrow_ref_mut(section);
-            for watch in watches.iter_mut().flatten().filter(|watch| watch.row.number == number) {
+            for watch in watches.0.iter_mut().flatten().filter(|watch| watch.row.number == number) {
                 // The serial line's was acknowledged by the kernel.
                 let status = watch.endpoint.as_ref().map_or(InterruptStatus::CONFIG, Endpoint::ack);
                 if status.is_empty() {
@@ -150,10 +165,12 @@ impl<H: Hal + Clone> Handlers<H> {
             self.stray.fetch_add(1, Ordering::Relaxed);
         }
         for (source, status) in ALL.into_iter().zip(said) {
-            if status.contains(InterruptStatus::QUEUE)
-                && let Some(bell) = self.bell(source)
-            {
-                bell.ring();
+            if status.contains(InterruptStatus::QUEUE) {
+                match self.bell(source) {
+                    Some(bell) => bell.ring(),
+                    // Whoever drives it looks at all of its queues.
+                    None => self.call(source),
+                }
             }
             if status.contains(InterruptStatus::CONFIG) {
                 self.call(source);
@@ -170,7 +187,7 @@ impl<H: Hal + Clone> Handlers<H> {
         kind: Kind,
         source: Source,
         queues: u16,
-        endpoint: Option<AnyEndpoint<Mapped<H>>>,
+        endpoint: Option<AnyEndpoint<Mapped<H>, R>>,
     ) -> bool {
         let serves = |queue: &u16| endpoint.as_ref().is_some_and(|end| end.serves(QueueIndex::new(*queue)));
         let row = Row {
@@ -183,7 +200,7 @@ impl<H: Hal + Clone> Handlers<H> {
         };
         let entered = critical_section::with(|section| {
             let mut watches = self.watches.borrow_ref_mut(section);
-            let place = watches.iter_mut().find(|place| place.is_none());
+            let place = watches.0.iter_mut().find(|place| place.is_none());
             place.map(|place| *place = Some(Watch { row, endpoint })).is_some()
         });
         self.call(source);
@@ -195,7 +212,7 @@ impl<H: Hal + Clone> Handlers<H> {
         for place in 0..MAX_WATCHES {
             // Dropped outside the section.
             drop(critical_section::with(|section| {
-                self.watches.borrow_ref_mut(section).get_mut(place).and_then(Option::take)
+                self.watches.borrow_ref_mut(section).0.get_mut(place).and_then(Option::take)
             }));
         }
     }
@@ -205,8 +222,10 @@ impl<H: Hal + Clone> Handlers<H> {
         match source {
             Source::Keyboard => Some(&self.keyboard),
             Source::Random => Some(&self.random),
-            // The GPU's driver waits by itself, and a serial line has no queue.
-            Source::Gpu | Source::Serial => None,
+            Source::Disk => Some(&self.disk),
+            // The GPU's driver waits by itself, and a serial line has no queue. The others are not awaited: they are asked
+            // to go on.
+            Source::Gpu | Source::Net | Source::Ports | Source::Serial => None,
         }
     }
 
@@ -215,7 +234,8 @@ impl<H: Hal + Clone> Handlers<H> {
         &self.other
     }
 
-    /// Whether the source's configuration may have changed, or, of the serial line, a byte has come, since the last call.
+    /// Whether the source's configuration may have changed, or, of the serial line, a byte has come, or anything of a source
+    /// that has no bell, since the last call.
     pub fn take_attention(&self, source: Source) -> bool {
         self.attention.get(source as usize).is_some_and(|flag| flag.swap(false, Ordering::Acquire))
     }
@@ -228,7 +248,7 @@ impl<H: Hal + Clone> Handlers<H> {
     /// A copy of the table's line `index`; `None` beyond its end.
     pub fn row(&self, index: usize) -> Option<Row> {
         critical_section::with(|section| {
-            self.watches.borrow_ref(section).iter().flatten().nth(index).map(|watch| watch.row)
+            self.watches.borrow_ref(section).0.iter().flatten().nth(index).map(|watch| watch.row)
         })
     }
 
@@ -240,7 +260,8 @@ impl<H: Hal + Clone> Handlers<H> {
     }
 }
 
-const ALL: [Source; Source::COUNT] = [Source::Gpu, Source::Keyboard, Source::Random, Source::Serial];
+const ALL: [Source; Source::COUNT] =
+    [Source::Gpu, Source::Keyboard, Source::Random, Source::Disk, Source::Net, Source::Ports, Source::Serial];
 
 #[cfg(test)]
 mod tests;

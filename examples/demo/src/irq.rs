@@ -66,9 +66,25 @@ impl fmt::Display for Tells {
             f.write_str("config")?;
             gap = ", ";
         }
-        for queue in (0..32).filter(|queue| queues >> queue & 1 == 1) {
-            write!(f, "{gap}queue {queue}")?;
-            gap = ", ";
+        if queues != 0 {
+            write!(f, "{gap}queue ")?;
+            gap = "";
+        }
+        let told = |queue: u32| queues.checked_shr(queue).is_some_and(|rest| rest & 1 == 1);
+        let mut queue = 0;
+        while queue < u32::BITS {
+            let end = (queue..).find(|&queue| !told(queue)).unwrap_or(queue);
+            // Three and more in a row are told by the first and the last.
+            match end - queue {
+                0 => {}
+                1 => write!(f, "{gap}{queue}")?,
+                2 => write!(f, "{gap}{queue}, {}", queue + 1)?,
+                _ => write!(f, "{gap}{queue} to {}", end - 1)?,
+            }
+            if end > queue {
+                gap = ", ";
+            }
+            queue = end + 1;
         }
         Ok(())
     }
@@ -78,7 +94,7 @@ impl fmt::Display for Tells {
 mod tests {
     use super::*;
     use crate::interrupts::Kind;
-    use alloc::string::String;
+    use alloc::string::{String, ToString};
     use core::time::Duration;
 
     #[test]
@@ -96,13 +112,17 @@ mod tests {
         print(&mut text, rows.into_iter(), 0, Some(share)).unwrap();
         let text = text.replace(ACCENT, "").replace(DIM, "").replace(PLAIN, "");
         let wanted = "  NUMBER   KIND      DEVICE     TELLS OF                  CAME
-  79       line      gpu        config, queue 0, queue 1  2
+  79       line      gpu        config, queue 0, 1        2
   81       message   keyboard   config                    0
   82       message   keyboard   queue 0                   123
   33       line      serial     received bytes            4
   asleep        99.2 % of 2.00 s
 ";
         assert_eq!(text, wanted);
+        let told = |queues| Tells(row(1, Kind::Line, Source::Ports, false, queues, 0)).to_string();
+        assert_eq!(told(0b1110_0101_1011), "queue 0, 1, 3, 4, 6, 9 to 11");
+        assert_eq!(told(u32::MAX), "queue 0 to 31");
+        assert_eq!(told(1 << 31), "queue 31");
         let mut text = String::new();
         print(&mut text, rows.into_iter().take(1), 3, None).unwrap();
         assert!(text.contains("nobody's") && text.contains("no clock"), "{text}");

@@ -1,8 +1,9 @@
 //! What the demo asks of a kernel.
 
 use crate::{Frames, Handlers, MsixMessage, Options};
+use core::time::Duration;
+use virtio::interrupt::Shareable;
 use virtio::pci::IoRange;
-use virtio::regs::Registers;
 use virtio::{Hal, HalError};
 
 /// The services of a kernel that the demo uses. One implementation per architecture.
@@ -10,8 +11,8 @@ pub trait Platform {
     /// What the drivers are given: DMA memory, mappings, time.
     type Hal: Hal + Clone + 'static;
 
-    /// How the ports of PCI configuration space are reached, on an architecture that has ports.
-    type Ports: Registers;
+    /// How ports are reached, or what stands for ports: those of PCI configuration space, those of legacy devices.
+    type Ports: Shareable + 'static;
 
     /// The architecture's name, as the banner shows it: `aarch64`, `riscv64`, `x86_64`.
     const ARCH: &'static str;
@@ -50,7 +51,7 @@ pub trait Platform {
     }
 
     /// Where the kernel's interrupt entry asks who an interrupt is for: one static.
-    fn handlers(&self) -> &'static Handlers<Self::Hal>;
+    fn handlers(&self) -> &'static Handlers<Self::Hal, Self::Ports>;
 
     /// Switches a wired interrupt on at the controller, by the number that the [`Machine`](crate::Machine) gives; false if
     /// there is no such interrupt.
@@ -78,6 +79,13 @@ pub trait Platform {
         if !awake() {
             core::hint::spin_loop();
         }
+    }
+
+    /// Asks for an interrupt after so long, or earlier if the timer does not count that far: one that nobody handles, and that
+    /// ends a sleep. It takes the place of the one asked for before. False if there is no timer.
+    fn set_alarm(&self, after: Duration) -> bool {
+        let _ = after;
+        false
     }
 
     /// Ends the machine. QEMU's exit code tells success from failure.

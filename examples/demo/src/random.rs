@@ -58,6 +58,14 @@ impl<T: Transport, H: Hal + Clone> Random<T, H> {
     }
 }
 
+impl Bytes {
+    /// Some of them as a number.
+    pub fn number(&self) -> u64 {
+        let bytes = self.bytes.iter().take(self.len).take(8);
+        bytes.fold(0, |number, byte| number << 8 | u64::from(*byte))
+    }
+}
+
 /// In hexadecimal.
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -107,5 +115,6 @@ mod tests {
             FakeDevice::builder(DeviceId::ENTROPY).queue(0, 8, |_| Reply::Write([7; 16].into())).build(&hal);
         let mut random = Random::new(device.transport(), hal.clone()).unwrap();
         assert_eq!(random.read().unwrap(), Bytes { bytes: [7; 16], len: 16 });
+        assert_eq!(Bytes { bytes: [7; 16], len: 3 }.number(), 0x070707);
     }
 }

@@ -1,4 +1,4 @@
-//! How long the CPU has slept.
+//! How the CPU rests: when it has to wake, and how long it has slept.
 
 use core::cell::Cell;
 use core::fmt;
@@ -9,6 +9,7 @@ use core::time::Duration;
 pub struct Rest {
     asleep: Cell<Duration>,
     since: Cell<Duration>,
+    alarm: Cell<Option<Duration>>,
 }
 
 /// So much of this time was slept.
@@ -23,12 +24,26 @@ pub struct Share {
 impl Rest {
     /// Counts from `now` on.
     pub fn new(now: Duration) -> Self {
-        Self { asleep: Cell::new(Duration::ZERO), since: Cell::new(now) }
+        Self { asleep: Cell::new(Duration::ZERO), since: Cell::new(now), alarm: Cell::new(None) }
     }
 
     /// The CPU slept from the one time to the other.
     pub fn slept(&self, from: Duration, to: Duration) {
         self.asleep.set(self.asleep.get().saturating_add(to.saturating_sub(from)));
+    }
+
+    /// At this time somebody has something to do.
+    pub fn wake_at(&self, alarm: Option<Duration>) {
+        self.alarm.set(alarm);
+    }
+
+    /// How long it is until then; `None` if there is nothing to wait for. Once it has come, it is over.
+    pub fn alarm(&self, now: Duration) -> Option<Duration> {
+        let left = self.alarm.get()?.saturating_sub(now);
+        if left.is_zero() {
+            self.alarm.set(None);
+        }
+        Some(left)
     }
 
     /// What was slept since the last call, and how long ago that was.
@@ -57,6 +72,17 @@ impl fmt::Display for Share {
 mod tests {
     use super::*;
     use alloc::string::ToString;
+
+    #[test]
+    fn an_alarm_comes_once() {
+        let at = Duration::from_millis;
+        let rest = Rest::default();
+        assert_eq!(rest.alarm(at(1)), None);
+        rest.wake_at(Some(at(50)));
+        assert_eq!(rest.alarm(at(20)), Some(at(30)));
+        assert_eq!(rest.alarm(at(60)), Some(Duration::ZERO));
+        assert_eq!(rest.alarm(at(70)), None);
+    }
 
     #[test]
     fn each_share_begins_where_the_last_one_ended() {

@@ -1,9 +1,12 @@
 //! The demo, from finding the devices to power off.
 
+use crate::background::Background;
 use crate::banner::{self, Banner};
+use crate::card::Card;
 use crate::console::Console;
 use crate::converse::{self, Screen, Surroundings};
 use crate::discover::{self, Config};
+use crate::disk::Drive;
 use crate::edid::Monitor;
 use crate::entropy::Entropy;
 use crate::interrupts::Source;
@@ -11,6 +14,7 @@ use crate::inventory::Inventory;
 use crate::keyboard::Keyboard;
 use crate::machine::Machine;
 use crate::platform::Platform;
+use crate::ports::Ports;
 use crate::random::Random;
 use crate::rest::Rest;
 use crate::screen::Display;
@@ -117,6 +121,7 @@ fn session<P: Platform, H: Hal + Clone + 'static>(
     let mut inventory = Inventory::new(&devices);
     let mut wires = Wires::new(platform);
     let (mut display, mut keyboard, mut entropy) = (None, None, None);
+    let (mut disk, mut background) = (None, Background { card: None, ports: None });
     for (index, found) in devices.iter_mut().enumerate() {
         match (found.id, found.transport.take()) {
             (DeviceId::GPU, Some(transport)) if display.is_none() => {
@@ -154,12 +159,45 @@ fn session<P: Platform, H: Hal + Clone + 'static>(
                     }
                 }
             }
-            (DeviceId::ENTROPY, None) if entropy.is_none() => {
-                let (Some(host), Some(config)) = (&machine.pci, &config) else { continue };
-                match Entropy::legacy(platform, host, config, found.location, hal.clone()) {
-                    Ok(random) => entropy = Some((index, random)),
+            (DeviceId::BLOCK, Some(transport)) if disk.is_none() => {
+                match Drive::new(transport, hal.clone()) {
+                    Ok(drive) => {
+                        inventory.driven(index, found.id, drive.features(), None);
+                        let awaited = wires.connect(Source::Disk, found.wiring, drive.device(), 1, log);
+                        disk = Some(drive.awaited(awaited));
+                    }
                     Err(error) => {
-                        let _ = writeln!(log, "rng: {error}");
+                        let _ = writeln!(log, "blk: {error}");
+                    }
+                }
+            }
+            (DeviceId::NET, Some(transport)) if background.card.is_none() => {
+                match Card::new(transport, hal.clone()) {
+                    Ok(card) => {
+                        inventory.driven(index, found.id, card.features(), None);
+                        if !wires.connect(Source::Net, found.wiring, card.net().device(), 2, log) {
+                            wires.poll("the network card has no interrupt", log);
+                        }
+                        background.card = Some(card);
+                    }
+                    Err(error) => {
+                        let _ = writeln!(log, "net: {error}");
+                    }
+                }
+            }
+            (DeviceId::CONSOLE, Some(transport)) if background.ports.is_none() => {
+                match Ports::new(transport, hal.clone()) {
+                    Ok(ports) => {
+                        inventory.driven(index, found.id, ports.features(), None);
+                        let queues = 2 * (crate::ports::MOST + 1);
+                        let device = ports.console().device();
+                        if !wires.connect(Source::Ports, found.wiring, device, queues, log) {
+                            wires.poll("the console has no interrupt", log);
+                        }
+                        background.ports = Some(ports);
+                    }
+                    Err(error) => {
+                        let _ = writeln!(log, "console: {error}");
                     }
                 }
             }
@@ -187,7 +225,8 @@ fn session<P: Platform, H: Hal + Clone + 'static>(
     let mut console = Console::new(terminal, display);
     greeted.set(true);
     greet::<P, H>(&mut console, &inventory, index, keyboard.is_some())?;
-    let around = Surroundings { platform, inventory: &inventory, polled, rest: &rest, entropy };
+    let around =
+        Surroundings { platform, inventory: &inventory, polled, rest: &rest, entropy, disk, background };
     Ok(converse::shell(console, around, keyboard)?)
 }
 

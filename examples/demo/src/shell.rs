@@ -134,6 +134,12 @@ pub enum Command<'a> {
     Irq,
     /// Print random bytes.
     Rng,
+    /// Show the disk, read from it, and write to it where nothing is.
+    Blk,
+    /// Bring the network up, and serve a page on it.
+    Net,
+    /// List the console's ports, and answer on them.
+    Ports,
     /// Draw a test pattern.
     Colors,
     /// Clear the screen.
@@ -147,7 +153,7 @@ pub enum Command<'a> {
 }
 
 /// The commands by name, each with a line of help.
-const COMMANDS: [(&str, Command<'static>, &str); 10] = [
+const COMMANDS: [(&str, Command<'static>, &str); 13] = [
     ("help", Command::Help, "this list"),
     ("devices", Command::Devices, "every virtio device found, and where"),
     ("features", Command::Features, "the features negotiated with each device"),
@@ -155,6 +161,9 @@ const COMMANDS: [(&str, Command<'static>, &str); 10] = [
     ("cursor", Command::Cursor, "move the hardware cursor"),
     ("irq", Command::Irq, "interrupts: how often each came, and how long the CPU slept"),
     ("rng", Command::Rng, "random bytes from the entropy device"),
+    ("blk", Command::Blk, "the disk: its files, and a block written, read back, discarded"),
+    ("net", Command::Net, "an address by DHCP, a ping, and this machine as a web page"),
+    ("ports", Command::Ports, "the console's ports; what comes in by them goes back"),
     ("colors", Command::Colors, "a test pattern"),
     ("clear", Command::Clear, "an empty screen"),
     ("off", Command::Off, "reset every device and power off"),

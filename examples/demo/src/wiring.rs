@@ -5,9 +5,8 @@ use crate::machine::MsixMessage;
 use crate::platform::Platform;
 use core::fmt;
 use virtio::device::Device;
-use virtio::pci::ConfigAccess;
 use virtio::regs::Mapped;
-use virtio::{AnyTransport, Error, Hal};
+use virtio::{AnyEndpoint, Error, Hal, Interrupts};
 
 /// Messages for one device: configuration changes, and two queues.
 pub const MESSAGES: usize = 3;
@@ -70,11 +69,11 @@ impl<'p, P: Platform> Wires<'p, P> {
 
     /// Enters a live device's interrupts with the platform's handlers, and switches its line on. Answers whether the device
     /// can interrupt now: not if this run polls.
-    pub fn connect<A: ConfigAccess, D: Hal + Clone>(
+    pub fn connect<T: Interrupts<Endpoint = AnyEndpoint<Mapped<P::Hal>, P::Ports>>, D: Hal + Clone>(
         &mut self,
         source: Source,
         wiring: Wiring,
-        device: &Device<AnyTransport<Mapped<P::Hal>, A>, D>,
+        device: &Device<T, D>,
         queues: u16,
         log: &mut impl fmt::Write,
     ) -> bool {
@@ -87,11 +86,11 @@ impl<'p, P: Platform> Wires<'p, P> {
         })
     }
 
-    fn vectors<A: ConfigAccess, D: Hal + Clone>(
+    fn vectors<T: Interrupts<Endpoint = AnyEndpoint<Mapped<P::Hal>, P::Ports>>, D: Hal + Clone>(
         &self,
         source: Source,
         wiring: Wiring,
-        device: &Device<AnyTransport<Mapped<P::Hal>, A>, D>,
+        device: &Device<T, D>,
         queues: u16,
     ) -> Result<bool, Error> {
         let mut connected = false;

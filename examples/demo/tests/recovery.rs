@@ -11,7 +11,7 @@
 )]
 
 #[allow(dead_code, reason = "this file uses its own part of it")]
-#[path = "../../../virtio-gpu/tests/common/mod.rs"]
+#[path = "../../../virtio-gpu/tests/device/bench.rs"]
 mod common;
 
 use common::FakeGpu;
@@ -20,7 +20,7 @@ use core::fmt::Write;
 use demo::screen::Display;
 use demo::{Console, Frames, Handlers, Platform, Terminal};
 use virtio::gpu::GpuEvent;
-use virtio::regs::NativeRegs;
+use virtio::regs::Mapped;
 use virtio_testkit::TestHal;
 
 /// A kernel that keeps what is sent down its serial line.
@@ -34,7 +34,7 @@ static HANDLERS: Handlers<TestHal> = Handlers::new();
 
 impl Platform for Kernel {
     type Hal = TestHal;
-    type Ports = NativeRegs;
+    type Ports = Mapped<TestHal>;
 
     const ARCH: &'static str = "none";
 

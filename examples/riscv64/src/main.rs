@@ -13,15 +13,17 @@ mod interrupt;
 mod log;
 mod plic;
 mod serial;
+mod timer;
 mod trap;
 mod uart;
 
 use core::ops::Range;
 use core::sync::atomic::Ordering;
+use core::time::Duration;
 use demo::fdt::{Board, Fdt};
 use demo::{Frames, Handlers, Options, Platform};
 use virtio::pci::IoRange;
-use virtio::regs::NativeRegs;
+use virtio::regs::Mapped;
 use virtio::{HalError, OffsetHal};
 
 /// Who is asked when an interrupt arrives.
@@ -35,7 +37,7 @@ struct Kernel {
 impl Platform for Kernel {
     type Hal = OffsetHal<hal::Ram>;
     /// There are no ports: what PCI has behind them is memory here.
-    type Ports = NativeRegs;
+    type Ports = Mapped<Self::Hal>;
 
     const ARCH: &'static str = "riscv64";
 
@@ -63,7 +65,7 @@ impl Platform for Kernel {
         self.options
     }
 
-    fn handlers(&self) -> &'static Handlers<Self::Hal> {
+    fn handlers(&self) -> &'static Handlers<Self::Hal, Self::Ports> {
         &HANDLERS
     }
 
@@ -77,6 +79,10 @@ impl Platform for Kernel {
 
     fn sleep(&self, awake: &dyn Fn() -> bool) {
         interrupt::sleep(awake);
+    }
+
+    fn set_alarm(&self, after: Duration) -> bool {
+        timer::set(after, hal::TIMEBASE.load(Ordering::Relaxed).into())
     }
 
     fn power_off(&self, success: bool) -> ! {

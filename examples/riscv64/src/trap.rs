@@ -1,11 +1,12 @@
 //! Where the hart goes on an interrupt, and on an exception, which nobody expects.
 
-use crate::interrupt;
+use crate::{interrupt, timer};
 use core::arch::{asm, global_asm};
 
 /// `scause`: it was an interrupt.
 const INTERRUPT: usize = 1 << (usize::BITS - 1);
-/// The interrupt controller's.
+/// The timer's, and the interrupt controller's.
+const TIMER: usize = 5;
 const EXTERNAL: usize = 9;
 
 // The address must be a multiple of 4. Saved is what a call may change: the general and the float registers that are not
@@ -54,6 +55,9 @@ trap:
 extern "C" fn trapped(cause: usize) {
     if cause == INTERRUPT | EXTERNAL {
         return interrupt::external();
+    }
+    if cause == INTERRUPT | TIMER {
+        return timer::stop();
     }
     let (address, instruction): (usize, usize);
     // SAFETY: reads two registers that say what the exception was about.

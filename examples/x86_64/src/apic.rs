@@ -20,12 +20,19 @@ const ID: usize = 0x20;
 const TASK_PRIORITY: usize = 0x80;
 const END_OF_INTERRUPT: usize = 0xb0;
 const SPURIOUS: usize = 0xf0;
+const TIMER: usize = 0x320;
 const LINE_0: usize = 0x350;
+const INITIAL_COUNT: usize = 0x380;
+const COUNT: usize = 0x390;
+const DIVIDE: usize = 0x3e0;
 
 /// In `SPURIOUS`: interrupts are let in.
 const LET_IN: u32 = 1 << 8;
 /// In `LINE_0`: nothing comes from that line, to which the old 8259 interrupt controller is connected.
 const MASKED: u32 = 1 << 16;
+
+/// In `DIVIDE`: the timer counts every sixteenth tick of its clock.
+const BY_16: u32 = 0b0011;
 
 /// Lets interrupts in. `spurious` is the vector of one that went away before it could be said which it was.
 pub fn init(spurious: u8) {
@@ -51,6 +58,23 @@ pub fn id() -> u8 {
 /// What a device writes where, so that this CPU is interrupted by `vector`.
 pub fn message(vector: u8) -> MsixMessage {
     MsixMessage { address: BASE as u64 | u64::from(id()) << 12, data: u32::from(vector) }
+}
+
+/// How often the timer counts in a second: measured, with `pause` to wait for the given part of one.
+pub fn measure_timer(part: u32, pause: impl FnOnce()) -> u64 {
+    write(TIMER, MASKED);
+    write(DIVIDE, BY_16);
+    write(INITIAL_COUNT, u32::MAX);
+    pause();
+    let counted = u32::MAX - read(COUNT);
+    write(INITIAL_COUNT, 0);
+    u64::from(counted) * u64::from(part)
+}
+
+/// Interrupts by `vector` once, after so many counts.
+pub fn start_timer(vector: u8, counts: u32) {
+    write(TIMER, u32::from(vector));
+    write(INITIAL_COUNT, counts);
 }
 
 /// The interrupt being handled is done: the next one of this and of lower priority may come.

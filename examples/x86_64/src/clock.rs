@@ -66,6 +66,14 @@ fn done() -> bool {
     state & DONE != 0
 }
 
+/// Waits for a part of a second: the `part`th.
+pub fn pause(part: u32) {
+    let (start, wanted) = (ticks(), hertz() / u64::from(part));
+    while ticks() - start < wanted {
+        core::hint::spin_loop();
+    }
+}
+
 fn ticks() -> u64 {
     // SAFETY: every 64-bit CPU has the counter, and reading it has no effect.
     unsafe { _rdtsc() }

@@ -5,19 +5,22 @@
 //! | number | vector | what |
 //! |---|---|---|
 //! | 0 – 47 | 32 – 79 | lines of the I/O APICs |
-//! | 48 – 94 | 80 – 126 | messages of devices with MSI-X, handed out one by one |
+//! | 48 – 93 | 80 – 125 | messages of devices with MSI-X, handed out one by one |
+//! | 94 | 126 | the timer of the local APIC, which ends a sleep |
 //! | 95 | 127 | spurious: nothing to do |
 
 use crate::idt::{EXCEPTIONS, Entries, VECTORS};
 use crate::ioapic::{self, LINES, Trigger};
-use crate::{HANDLERS, apic, port, uart};
+use crate::{HANDLERS, apic, clock, port, uart};
 use core::arch::{asm, global_asm};
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::time::Duration;
 use demo::MsixMessage;
 
 const NUMBERS: usize = VECTORS - EXCEPTIONS;
 const SPURIOUS: u32 = NUMBERS as u32 - 1;
-const _: () = assert!(LINES < SPURIOUS, "there are numbers for messages");
+const TIMER: u32 = SPURIOUS - 1;
+const _: () = assert!(LINES < TIMER, "there are numbers for messages");
 // Older CPUs have these bits of the spurious vector fixed.
 const _: () = assert!(vector(SPURIOUS) & 0xf == 0xf);
 
@@ -114,9 +117,23 @@ pub fn enable_line(number: u32) -> bool {
 /// A new interrupt by message, and its number. `None` when all are taken.
 pub fn message() -> Option<(u32, MsixMessage)> {
     static NEXT: AtomicU32 = AtomicU32::new(LINES);
-    let next = |number| (number < SPURIOUS).then_some(number + 1);
+    let next = |number| (number < TIMER).then_some(number + 1);
     let number = NEXT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).ok()?;
     Some((number, apic::message(vector(number))))
+}
+
+/// Ends a sleep after so long; earlier if the timer does not count that far.
+pub fn alarm(after: Duration) {
+    /// A measurement takes a part of a second: 2 ms.
+    const PART: u32 = 500;
+    static HERTZ: AtomicU64 = AtomicU64::new(0);
+    let mut hertz = HERTZ.load(Ordering::Relaxed);
+    if hertz == 0 {
+        hertz = apic::measure_timer(PART, || clock::pause(PART)).max(1);
+        HERTZ.store(hertz, Ordering::Relaxed);
+    }
+    let counts = after.as_nanos().saturating_mul(hertz.into()) / 1_000_000_000;
+    apic::start_timer(vector(TIMER), counts.clamp(1, u32::MAX.into()) as u32);
 }
 
 /// Sleeps until an interrupt comes, unless `awake`. Interrupts are on afterwards.
@@ -142,6 +159,8 @@ extern "C" fn interrupt(vector: u64) {
     if number == uart::LINE {
         uart::silence();
     }
-    HANDLERS.handle(number);
+    if number != TIMER {
+        HANDLERS.handle(number);
+    }
     apic::end_of_interrupt();
 }

@@ -24,6 +24,7 @@ mod start;
 mod uart;
 
 use core::sync::atomic::{AtomicBool, Ordering};
+use core::time::Duration;
 use demo::{Frames, Handlers, Machine, MsixMessage, Options, Platform};
 use start::StartInfo;
 use virtio::pci::IoRange;
@@ -31,7 +32,7 @@ use virtio::regs::PortRegs;
 use virtio::{HalError, OffsetHal};
 
 /// Who is asked when an interrupt arrives.
-static HANDLERS: Handlers<OffsetHal<hal::Ram>> = Handlers::new();
+static HANDLERS: Handlers<OffsetHal<hal::Ram>, PortRegs> = Handlers::new();
 
 /// This kernel, as the demo sees it.
 struct Kernel {
@@ -76,7 +77,7 @@ impl Platform for Kernel {
         self.options
     }
 
-    fn handlers(&self) -> &'static Handlers<Self::Hal> {
+    fn handlers(&self) -> &'static Handlers<Self::Hal, Self::Ports> {
         &HANDLERS
     }
 
@@ -94,6 +95,11 @@ impl Platform for Kernel {
 
     fn sleep(&self, awake: &dyn Fn() -> bool) {
         interrupt::sleep(awake);
+    }
+
+    fn set_alarm(&self, after: Duration) -> bool {
+        interrupt::alarm(after);
+        true
     }
 
     fn power_off(&self, success: bool) -> ! {

@@ -64,7 +64,7 @@ impl<T: Transport + ?Sized, H: Hal> AsyncControl<'_, T, H> {
                         return Poll::Ready(Err(error));
                     }
                     // Once the device has taken what it was told, there may be more to tell, and more to read before.
-                    if !book.is_due() || !outgoing.enable_interrupts() {
+                    if !book.owes() || !outgoing.enable_interrupts() {
                         break;
                     }
                 }

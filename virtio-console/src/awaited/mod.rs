@@ -5,6 +5,7 @@ mod reader;
 mod writer;
 
 use core::future::{Future, poll_fn};
+use core::mem;
 use core::pin::pin;
 use core::task::Poll;
 
@@ -17,6 +18,19 @@ pub use reader::AsyncReader;
 pub use writer::AsyncWriter;
 
 use crate::ConsoleError;
+
+/// Lets other tasks have their turn.
+async fn turn() {
+    let mut over = false;
+    poll_fn(|context| {
+        if mem::replace(&mut over, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
 
 /// Waits for `future`, which listens to the bell of `port`, or until there is a `reason` not to: `None` then. Who makes a reason
 /// rings that bell afterwards.

@@ -4,7 +4,7 @@ use virtio_core::dma::{Dma, FromDevice};
 use virtio_core::queue::{AsyncPort, Bell, Request};
 use virtio_core::{Hal, Misbehaved, Transport};
 
-use super::unless;
+use super::{turn, unless};
 use crate::bells::PortBells;
 use crate::inbox::Inbox;
 use crate::state::State;
@@ -19,6 +19,8 @@ pub struct AsyncReader<'d, T: ?Sized, H: Hal> {
     state: &'d State,
     /// Of who reads control messages, and may wait until this one has dropped what a removed port had received.
     control: &'d Bell,
+    /// Buffers in a row that had nothing for anybody.
+    fruitless: u16,
 }
 
 impl<'d, T: Transport + ?Sized, H: Hal + 'static> Reader<'d, T, H> {
@@ -33,12 +35,13 @@ impl<'d, T: Transport + ?Sized, H: Hal + 'static> Reader<'d, T, H> {
         self,
         bells: &'d Bells<PORTS>,
     ) -> Result<AsyncReader<'d, T, H>, ConsoleError> {
-        let Self { id, queue, inbox, state, .. } = self;
+        let mut reader = self;
+        // From here on nobody counts what was added and not shown.
+        reader.show();
+        let Self { id, queue, inbox, state, .. } = reader;
         let PortBells { receive, .. } = bells.ports.get(id.place()).ok_or(ConsoleError::NoBell(id))?;
         let queue = AsyncPort::new(queue, receive).map_err(|_| ConsoleError::BellTaken)?;
-        // Those that were added and not shown are shown with the first look at the queue.
-        inbox.added = 0;
-        Ok(AsyncReader { id, queue, inbox, state, control: &bells.control })
+        Ok(AsyncReader { id, queue, inbox, state, control: &bells.control, fruitless: 0 })
     }
 }
 
@@ -83,29 +86,32 @@ impl<T: Transport + ?Sized, H: Hal + 'static> AsyncReader<'_, T, H> {
     /// As for [`AsyncReader::read`].
     pub async fn fill(&mut self) -> Result<&[u8], ConsoleError> {
         loop {
-            let stale = self.state.is_stale();
-            if stale {
-                self.inbox.clear();
-            }
+            self.forget_former_life().await?;
             if !self.inbox.is_empty() {
                 break;
             }
             let state = self.state;
-            if self.receive(move || stale || state.is_stale() || !state.is_open()).await? {
+            if self.receive(move || state.is_stale() || !state.is_open()).await? || state.is_stale() {
                 continue;
             }
-            if stale {
-                // All of it is dropped.
-                self.state.set_stale(false);
-                self.control.ring();
-            } else if !self.state.is_stale() {
-                if self.state.is_present() {
-                    break;
-                }
-                return Err(ConsoleError::NoSuchPort(self.id));
+            if state.is_present() {
+                break;
             }
+            return Err(ConsoleError::NoSuchPort(self.id));
         }
         Ok(self.inbox.unread())
+    }
+
+    /// After the port was removed: drops what it had received, and tells who reads control messages that it is gone.
+    async fn forget_former_life(&mut self) -> Result<(), ConsoleError> {
+        while self.state.is_stale() {
+            self.inbox.clear();
+            if !self.receive(|| true).await? {
+                self.state.set_stale(false);
+                self.control.ring();
+            }
+        }
+        Ok(())
     }
 
     /// So many bytes of what [`AsyncReader::fill`] has shown were read. An emptied buffer goes back to the device.
@@ -122,19 +128,10 @@ impl<T: Transport + ?Sized, H: Hal + 'static> AsyncReader<'_, T, H> {
     /// As for [`AsyncReader::read`], but that the port is gone is no error: it may come again.
     pub async fn opened(&mut self) -> Result<(), ConsoleError> {
         loop {
+            self.forget_former_life().await?;
             let state = self.state;
-            if state.is_stale() {
-                // Ends with all of it dropped: there is a reason not to wait.
-                match self.fill().await {
-                    Ok(_) | Err(ConsoleError::NoSuchPort(_)) => continue,
-                    Err(error) => return Err(error),
-                }
-            }
-            if state.is_open() {
-                return Ok(());
-            }
-            if !self.inbox.is_empty() {
-                // Sent before it was closed: to be read first.
+            // What was sent before it was closed is to be read first.
+            if state.is_open() || !self.inbox.is_empty() {
                 return Ok(());
             }
             self.receive(move || state.is_open() || state.is_stale()).await?;
@@ -148,6 +145,13 @@ impl<T: Transport + ?Sized, H: Hal + 'static> AsyncReader<'_, T, H> {
         let done = unless(&self.queue, self.queue.next(&mut []), reason).await?;
         let Some(done) = done.transpose()? else { return Ok(false) };
         self.inbox.keep(done.payload, done.written);
+        let fruitless = self.inbox.is_empty() || self.state.is_stale();
+        self.fruitless = if fruitless { self.fruitless.saturating_add(1) } else { 0 };
+        // A device may use each of them the moment it gets it, and never stop: others have their turn in between.
+        if self.fruitless > self.queue.size() {
+            self.fruitless = 0;
+            turn().await;
+        }
         Ok(true)
     }
 

@@ -30,7 +30,7 @@ pub(crate) struct Desk {
     /// Ports whose end here is open as far as the device was told.
     told: u32,
     /// The last port that was declined, until the device was told.
-    declined: Option<PortId>,
+    pub(crate) declined: Option<PortId>,
 }
 
 impl Desk {
@@ -159,6 +159,16 @@ impl Book<'_> {
     pub(crate) fn is_due(&self) -> bool {
         let ports = (0..).map(PortId::new).zip(self.states);
         ports.into_iter().any(|(port, state)| is_in(self.desk.unready, port) && !state.is_stale())
+    }
+
+    /// Whether the device is to be told something for which there was no room.
+    pub(crate) fn owes(&self) -> bool {
+        let Desk { unready, wanted, told, declined, .. } = *self.desk;
+        let mut ports = (0..).map(PortId::new).zip(self.states);
+        let owed = |(port, state): (PortId, &State)| {
+            if is_in(unready, port) { !state.is_stale() } else { is_in(wanted, port) != is_in(told, port) }
+        };
+        declined.is_some() || ports.any(owed)
     }
 
     /// Tells the device what it was not told yet, as far as there is room: that ports are ready, then which are open. `buffers`

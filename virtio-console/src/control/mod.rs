@@ -113,8 +113,8 @@ impl<T: Transport + ?Sized, H: Hal> Control<'_, T, H> {
     /// interrupt for it.
     #[must_use = "a message that waits already may bring no interrupt"]
     pub fn enable_interrupts(&mut self) -> bool {
-        // Ports may wait for the device to take what it was told.
-        let waits = self.book.is_due() && self.outgoing.enable_interrupts();
+        // There may be more to tell once the device has taken what it was told.
+        let waits = self.book.owes() && self.outgoing.enable_interrupts();
         self.incoming.enable_interrupts() || waits || !self.book.desk.pending.is_empty()
     }
 
@@ -154,7 +154,12 @@ impl<T: Transport + ?Sized, H: Hal> Control<'_, T, H> {
         drop(done);
         self.book.desk.missing = self.book.desk.missing.saturating_add(1);
         self.return_buffers();
-        Ok(Some(self.book.enter(bytes.get(..len).unwrap_or_default(), written)))
+        let event = self.book.enter(bytes.get(..len).unwrap_or_default(), written);
+        if self.book.desk.declined.is_some() {
+            // Before the next one is declined. The message is read whatever comes of this; it is tried again.
+            let _ = self.flush();
+        }
+        Ok(Some(event))
     }
 
     /// Gives the device its buffers back. What cannot be added now is tried again the next time.

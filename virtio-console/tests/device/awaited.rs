@@ -19,7 +19,7 @@ use virtio_testkit::{FakeTransport, Lie, TestHal};
 pub(crate) struct Woken(AtomicUsize);
 
 impl Woken {
-    fn times(&self) -> usize {
+    pub(crate) fn times(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
 }

@@ -15,6 +15,7 @@ mod dialogue;
 mod emergency;
 mod faults;
 mod halves;
+mod hostile;
 mod lifecycle;
 mod reading;
 mod removed;

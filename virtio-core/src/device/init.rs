@@ -236,6 +236,7 @@ impl<T: Transport, H: Hal + Clone> Guard<T, H> {
             status: spec.status,
             ignores_legacy_lengths: spec.ignores_legacy_lengths,
             longest: spec.longest,
+            framed: spec.framed && transport.is_legacy() && !features.contains(Features::ANY_LAYOUT),
             table_room: spec.table_room,
             mixed: spec.mixed,
             drains_on_reset: spec.drains_on_reset,

@@ -96,11 +96,11 @@ impl<T: Transport, H: Hal + Clone> Device<T, H> {
     pub fn transfer(
         &mut self,
         queue: u16,
-        request: Request<'_, Slices<'_, '_>>,
+        mut request: Request<'_, Slices<'_, '_>>,
         response: &mut [u8],
         limit: Duration,
     ) -> Result<Transferred, Error> {
-        let mut request = request.response(response.len());
+        request.set_response(response.len());
         let index = QueueIndex::new(queue);
         let mut deadline = Deadline::lazily(limit);
         let mut loan = Loan { guard: &mut self.guard, settled: false };

@@ -130,17 +130,25 @@ impl<H: Hal> RequestArea<H> {
     }
 
     /// Copies a header, and what follows it, into the place of `head`. Only for a head that is not in flight.
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn put_header(&mut self, head: Slot, copied: Copied<'_>) -> Result<SharedPart, Misuse> {
+        if !copied.data.is_empty() {
+            return self.put_header_and_data(head, copied);
+        }
+        let places = self.headers.as_ref().ok_or(Misuse::NoRoomDeclared)?;
+        let part = places.part(head, copied.header.len(), Direction::ToDevice)?;
+        // SAFETY: Area In Place: the place has room for it (`part` has checked) and nobody else uses it.
+        unsafe { copy_header(copied.header, places.place(head)) };
+        Ok(part)
+    }
+
+    #[inline(never)]
+    fn put_header_and_data(&mut self, head: Slot, copied: Copied<'_>) -> Result<SharedPart, Misuse> {
         let Copied { header, data } = copied;
         let places = self.headers.as_ref().ok_or(Misuse::NoRoomDeclared)?;
         let len = header.len().saturating_add(data.len());
         let mut part = places.part(head, len, Direction::ToDevice)?;
         let place = places.place(head);
-        if data.is_empty() {
-            // SAFETY: Area In Place: the place has room for it (`part` has checked) and nobody else uses it.
-            unsafe { copy_header(header, place) };
-            return Ok(part);
-        }
         // The data begin where words do, if that leaves room: copying a frame byte by byte takes ten times as long.
         let lead = header.len().wrapping_neg() & (PLACE_ALIGN - 1);
         let lead = if lead.saturating_add(len) <= places.stride { lead } else { 0 };
@@ -245,10 +253,12 @@ impl<H: Hal> RequestArea<H> {
 /// As many bytes from `place` on lie in one place of a live region (Area In Place), and nobody else uses it.
 #[cfg_attr(not(debug_assertions), inline(always))]
 unsafe fn copy_header(header: &[u8], place: NonNull<u8>) {
-    const WORD: usize = size_of::<u64>();
-    let source = header.as_ptr().cast::<u64>();
-    let target = place.cast::<u64>();
-    let whole = header.len() & (WORD - 1) == 0 && header.len() <= 8 * WORD;
+    // Half words, for some headers are 12 bytes long.
+    type Word = u32;
+    const WORD: usize = size_of::<Word>();
+    let source = header.as_ptr().cast::<Word>();
+    let target = place.cast::<Word>();
+    let whole = header.len() & (WORD - 1) == 0 && header.len() <= 16 * WORD;
     if !(whole && source.is_aligned() && target.is_aligned()) {
         // SAFETY: the caller's promise.
         return unsafe { place.copy_from_nonoverlapping(NonNull::from(header).cast(), header.len()) };

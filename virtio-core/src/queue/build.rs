@@ -197,12 +197,25 @@ impl<'q, R: Format, H: Hal> Builder<'q, R, H> {
             return Ok(());
         }
         let part = self.area.put_header(self.id, copied)?;
-        self.push(part)
+        self.push_framed(part, copied.header.len())
     }
 
     /// Appends memory of the driver's own.
     pub(super) fn push_own(&mut self, part: SharedPart) -> Result<(), Error> {
         self.push(part)
+    }
+
+    /// Appends memory of the driver's own; in two, from byte `at` on, where the device wants them apart.
+    fn push_framed(&mut self, part: SharedPart, at: usize) -> Result<(), Error> {
+        let len = part.segment.len;
+        let second = part.segment.device.checked_add(at);
+        match second.filter(|_| self.slots.framed() && at > 0 && at < len) {
+            Some(second) => {
+                self.push(SharedPart::own(part.segment.device, at, part.direction))?;
+                self.push(SharedPart::own(second, len.saturating_sub(at), part.direction))
+            }
+            None => self.push(part),
+        }
     }
 
     /// Appends the place for a response: device-writable, but not payload.
@@ -211,7 +224,7 @@ impl<'q, R: Format, H: Hal> Builder<'q, R, H> {
             self.head.payload_room = self.head.room;
             self.head.marks.insert(Marks::RESPONSE);
             let part = self.area.response(self.id, len)?;
-            self.push(part)
+            self.push_framed(part, len.saturating_sub(1))
         } else {
             Ok(())
         }
@@ -293,15 +306,20 @@ impl<'q, R: Format, H: Hal> Builder<'q, R, H> {
         let marks = Marks::RECORDED | self.slots.always;
         self.head = Head { order: self.head.order, marks, ..Head::FREE };
         (self.segments, self.bytes, self.last, self.overflow) = (0, 0, Last::Nothing, false);
+        self.complete = false;
         true
     }
 
     /// Gives the request up: ends its segments. The payload stays parked.
     #[cold]
     fn give_up(&mut self) {
+        // If the Hal panics below, nothing is ended twice: not by a drop, and not as if the request were in flight. The payload
+        // stays parked until the queue is released.
+        self.complete = true;
         self.ring.rewind();
         let parked = self.slots.head(self.id).marks & Marks::PARKED;
-        *self.slots.head_mut(self.id) = Head { marks: self.head.marks | parked, ..self.head };
+        let marks = self.head.marks | parked;
+        *self.slots.head_mut(self.id) = Head { order: Head::FREE.order, marks, ..self.head };
         // SAFETY: the device was never told of them, and they are ended only here.
         unsafe { self.slots.end_segments(self.hal, self.id, 0) };
         *self.slots.head_mut(self.id) = Head { marks: parked, ..Head::FREE };
@@ -309,8 +327,6 @@ impl<'q, R: Format, H: Hal> Builder<'q, R, H> {
 
     /// Gives the request up; its payload comes back.
     pub(super) fn reject<P>(mut self, parked: Parked<P>) -> P {
-        // Whatever happens from here on, nothing is ended or dropped twice.
-        self.complete = true;
         self.give_up();
         self.slots.take_back(parked)
     }

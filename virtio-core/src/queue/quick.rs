@@ -8,6 +8,8 @@
 //! came to 20 KiB.
 #![expect(unsafe_code, reason = "shares buffers, and ends the sharing of what was not sent")]
 
+use core::mem::ManuallyDrop;
+
 use super::area::RequestArea;
 use super::build::MOST_BYTES;
 use super::format::{Counts, Entry, Format, INDIRECT, NEXT, WRITE};
@@ -124,6 +126,9 @@ impl<'q, R: Format, H: Hal, const TABLE: bool> Quick<'q, R, H, TABLE> {
             self.bytes = self.bytes.wrapping_add(u64::from(len));
             return true;
         }
+        if self.slots.framed() && !copied.data.is_empty() {
+            return false;
+        }
         match self.area.put_header(self.id, copied) {
             Ok(part) => self.push_own(&part),
             Err(_) => false,
@@ -144,6 +149,9 @@ impl<'q, R: Format, H: Hal, const TABLE: bool> Quick<'q, R, H, TABLE> {
             self.bytes = self.bytes.wrapping_add(u64::from(len));
             self.room = self.room.saturating_add(len);
             return true;
+        }
+        if self.slots.framed() && len > 1 {
+            return false;
         }
         match self.area.response(self.id, len) {
             Ok(part) => self.push_own(&part),
@@ -253,11 +261,11 @@ impl<'q, R: Format, H: Hal, const TABLE: bool> Quick<'q, R, H, TABLE> {
     /// Gives the attempt up; the payload stays parked. Answers the error, if there was one: otherwise it can be done in the
     /// other way.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    pub(super) fn abandon(mut self) -> Option<HalError> {
-        self.give_up();
-        let error = self.error;
-        core::mem::forget(self);
-        error
+    pub(super) fn abandon(self) -> Option<HalError> {
+        // If the Hal panics below, nothing is ended twice, and the payload stays parked until the queue is released.
+        let mut given_up = ManuallyDrop::new(self);
+        given_up.give_up();
+        given_up.error
     }
 }
 

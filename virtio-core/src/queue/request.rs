@@ -20,6 +20,11 @@ impl<'a, P> Request<'a, P> {
         Self { copied: Copied::NOTHING, payload, response: 0 }
     }
 
+    /// As [`Request::response`], where it is: a request is not small.
+    pub(crate) const fn set_response(&mut self, bytes: usize) {
+        self.response = bytes;
+    }
+
     pub(crate) fn into_payload(self) -> P {
         self.payload
     }

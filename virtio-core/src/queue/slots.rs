@@ -192,6 +192,8 @@ pub(super) struct Slots {
     table_room: u16,
     /// Segments of a chain that has scattered buffers, at most.
     longest: u16,
+    /// Header, data and status have descriptors of their own.
+    framed: bool,
     /// Whether chains may begin in the ring and end in a table.
     mixed: bool,
     pub(super) free_first: Slot,
@@ -284,6 +286,7 @@ impl Slots {
             size,
             table_room: setup.table_entries(),
             longest: setup.longest.min(size.get()),
+            framed: setup.framed,
             mixed: setup.mixed,
             free_first: Slot(0),
             oldest: Slot(0),
@@ -336,6 +339,10 @@ impl Slots {
 
     pub(super) const fn size(&self) -> QueueSize {
         self.size
+    }
+
+    pub(super) const fn framed(&self) -> bool {
+        self.framed
     }
 
     pub(super) const fn longest(&self) -> u16 {

@@ -23,6 +23,7 @@ pub struct QueueSpec {
     pub(crate) status: Option<u8>,
     pub(crate) ignores_legacy_lengths: bool,
     pub(crate) longest: u16,
+    pub(crate) framed: bool,
     pub(crate) table_room: u16,
     pub(crate) mixed: bool,
     pub(crate) drains_on_reset: bool,
@@ -43,6 +44,7 @@ impl QueueSpec {
             status: None,
             ignores_legacy_lengths: false,
             longest: u16::MAX,
+            framed: false,
             table_room: 0,
             mixed: false,
             drains_on_reset: false,
@@ -120,6 +122,14 @@ impl QueueSpec {
     #[must_use]
     pub const fn ignores_legacy_lengths(mut self) -> Self {
         self.ignores_legacy_lengths = true;
+        self
+    }
+
+    /// The framing of a legacy device without `ANY_LAYOUT` (VIRTIO 1.4 §2.7.4.3, §2.7.12): data that are copied behind a header
+    /// have a descriptor of their own then, and so has the last byte of a response, which is a status.
+    #[must_use]
+    pub const fn framed(mut self) -> Self {
+        self.framed = true;
         self
     }
 

@@ -35,6 +35,8 @@ pub(crate) struct Setup {
     pub(crate) ignores_legacy_lengths: bool,
     /// Segments of a chain that has scattered buffers, at most.
     pub(crate) longest: u16,
+    /// Header, data and status have descriptors of their own.
+    pub(crate) framed: bool,
     /// Entries of an indirect table.
     pub(crate) table_room: u16,
     /// Whether chains may end in a table that did not begin in one.

@@ -8,6 +8,7 @@ use virtio_core::{Error, Hal, Misbehaved, Transport};
 use super::blocking::Control;
 use super::command::{Coalescing, Command, NetQueue};
 use super::encode::{ANSWER, Encoded, Terms};
+use crate::awaited::or_reset;
 use crate::error::NetError;
 
 /// The control queue, for tasks that await answers; several of one executor's thread may share it. Made by
@@ -36,7 +37,8 @@ impl<'d, T: Transport + ?Sized, H: Hal> AsyncControl<'d, T, H> {
     /// carry it out all the same.
     ///
     /// # Errors
-    /// As for [`Control::command`](crate::Control::command), but there is no limit.
+    /// As for [`Control::command`](crate::Control::command), but there is no limit; [`NetError::Core`] also if the device asks to
+    /// be reset: the handler of the interrupt for changes of the configuration rings the bell for that.
     pub async fn command(&self, command: Command<'_>) -> Result<(), NetError> {
         let encoded = self.terms.encode(&command)?;
         self.run(&encoded).await.map(drop)
@@ -55,9 +57,15 @@ impl<'d, T: Transport + ?Sized, H: Hal> AsyncControl<'d, T, H> {
     async fn run(&self, encoded: &Encoded) -> Result<[u8; ANSWER], NetError> {
         let request = Request::new(()).header(encoded.bytes()).response(encoded.answer);
         let mut answer = [0; ANSWER];
-        let done = self.port.send(request, &mut answer).await.map_err(Error::from)?;
+        let done = or_reset(&self.port, self.port.send(request, &mut answer)).await.map_err(Error::from)?;
         encoded.judge(answer.get(..done.response).unwrap_or_default())?;
         Ok(answer)
+    }
+
+    /// Whether the device asks to be reset: it will answer no command any more. One register read.
+    #[must_use]
+    pub fn needs_reset(&self) -> bool {
+        self.port.needs_reset()
     }
 
     /// Gives the queue up, for a reason that it does not see itself, such as a device that asks to be reset. Whoever waits gets the

@@ -98,7 +98,7 @@ impl Terms {
             Command::SetMac(mac) => {
                 // All of this class goes with `CTRL_RX` (VIRTIO 1.4 §5.1.9.5.2.2).
                 self.need(F_CTRL_MAC_ADDR | F_CTRL_RX)?;
-                if mac.is_multicast() {
+                if !mac.is_of_a_card() {
                     return Err(NetError::WrongAddress(mac));
                 }
                 Ok(Encoded::with(MAC_ADDR_SET, &mac.0))

@@ -12,7 +12,7 @@ use virtio_core::{Hal, Transport};
 
 use crate::error::NetError;
 use crate::payload::Buffer;
-use crate::receive::{Frame, Receiver};
+use crate::receive::{Frame, Receiver, Seen};
 use crate::transmit::Sender;
 use crate::wire::Wire;
 
@@ -23,7 +23,7 @@ pub use tokens::{RxToken, TxToken};
 ///
 /// * **Checksums.** With [`F_CSUM`](crate::abi::F_CSUM), those of TCP and UDP are the device's work: the stack leaves them out. With
 ///   [`F_GUEST_CSUM`](crate::abi::F_GUEST_CSUM) the stack does not look at them either: what the device has not validated is checked
-///   here.
+///   here, and dropped if it cannot be: fragments of TCP and UDP, which have no checksum before they are put together.
 /// * **Interrupts.** Before the kernel sleeps: [`Phy::enable_interrupts`].
 /// * **Errors** do not go through the stack. A queue that broke sends and receives nothing more, and [`Phy::error`] says why.
 ///
@@ -75,7 +75,7 @@ pub struct Phy<'p, 'd, B: Buffer, T: Transport + ?Sized, H: Hal> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct PhyDrops {
-    /// Their checksum was wrong.
+    /// Their checksum was wrong, or nobody could check it: of a fragment, for one.
     pub checksum: u64,
     /// They lay in several buffers, and are longer than the one to put them together in.
     pub long: u64,
@@ -91,18 +91,23 @@ impl<B: Buffer, T: Transport + ?Sized, H: Hal> fmt::Debug for Phy<'_, '_, B, T, 
 
 impl<'p, 'd, B: Buffer, T: Transport + ?Sized, H: Hal> Phy<'p, 'd, B, T, H> {
     /// Makes a device of both halves of a pair, and of buffers to send from: one for each frame that may be on its way. The
-    /// shortest of them limits the length of a frame. Where [frames may lie in several buffers](crate::abi::F_MRG_RXBUF), the first
-    /// one of them is used to put those together.
+    /// shortest of them limits the length of a frame; but those that have fewer than 82 bytes, as no network's frames do, are of no
+    /// use, nor is one that comes back from an earlier `Phy` and is shorter than the limit. Where
+    /// [frames may lie in several buffers](crate::abi::F_MRG_RXBUF), the first one that is there goes to the first place, and is
+    /// used to put those together.
     pub fn new(
         receiver: Receiver<'d, B, T, H>,
         sender: Sender<'d, Readable<Part<B>>, T, H>,
         pool: &'p mut [Option<B>],
     ) -> Self {
         let wire = sender.wire();
-        let capabilities = capabilities::of(&wire, pool);
-        let kept = usize::from(wire.merges() && !pool.is_empty());
-        let (gather, pool) = pool.split_at_mut(kept);
+        let first = pool.iter().position(Option::is_some).filter(|_| wire.merges());
+        if let Some(first) = first {
+            pool.swap(0, first);
+        }
+        let (gather, pool) = pool.split_at_mut(usize::from(first.is_some()));
         let gather = gather.first_mut().and_then(Option::as_mut);
+        let capabilities = capabilities::of(&wire, pool);
         let (drops, error) = (PhyDrops::default(), None);
         Self { receiver, sender, gather, pool, capabilities, batches: false, drops, error }
     }
@@ -122,12 +127,12 @@ impl<'p, 'd, B: Buffer, T: Transport + ?Sized, H: Hal> Phy<'p, 'd, B, T, H> {
     }
 
     /// Asks for an interrupt with the next frame that comes in. Answers whether one waits *already*: poll the stack then, for there
-    /// may be no interrupt for it. Frames that were sent bring none, but while no buffer is left to send from.
+    /// may be no interrupt for it. Frames that were sent bring none, but while no buffer, or no room, is left to send from.
     #[must_use = "a frame that waits already may bring no interrupt"]
     pub fn enable_interrupts(&mut self) -> bool {
         self.kick();
         let received = self.receiver.enable_interrupts();
-        if self.pool.iter().any(Option::is_some) {
+        if self.can_send() {
             self.sender.disable_interrupts();
             return received;
         }
@@ -185,8 +190,15 @@ impl<'p, 'd, B: Buffer, T: Transport + ?Sized, H: Hal> Phy<'p, 'd, B, T, H> {
             self.error = Some(error);
             return false;
         }
+        self.can_send()
+    }
+
+    /// Whether there is a place for any frame that the stack may send.
+    fn can_send(&self) -> bool {
+        let longest = self.capabilities.max_transmission_unit;
+        let fits = |buffer: &B| buffer.as_ref().len() >= longest;
         // A frame takes two entries: a header, and itself.
-        self.sender.room() >= 2 && self.pool.iter().any(Option::is_some)
+        self.sender.room() >= 2 && self.pool.iter().flatten().any(fits)
     }
 }
 
@@ -211,8 +223,8 @@ impl<'d, B: Buffer, T: Transport + ?Sized, H: Hal> Device for Phy<'_, 'd, B, T, 
         let Self { receiver, sender, gather, pool, batches, drops, error, .. } = self;
         let send = TxToken::new(sender, pool, *batches, &mut drops.unsent);
         let (port, inlet) = receiver.parts();
-        // Bounded: by what the device has.
-        for _ in 0..=port.size() {
+        let turn = inlet.turn();
+        while inlet.goes_on(turn) {
             let judged = match inlet.next(port) {
                 Ok(Some(judged)) => judged,
                 Ok(None) => return None,
@@ -221,7 +233,7 @@ impl<'d, B: Buffer, T: Transport + ?Sized, H: Hal> Device for Phy<'_, 'd, B, T, 
                     return None;
                 }
             };
-            let (len, offload) = (judged.len, judged.offload);
+            let Seen { len, offload, .. } = judged.seen;
             let is_sound = |bytes: &[u8]| tokens::is_sound(&wire, offload, bytes);
             if let Some(bytes) = judged.bytes(&wire) {
                 if is_sound(bytes) {

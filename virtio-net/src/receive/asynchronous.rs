@@ -12,6 +12,7 @@ use virtio_core::{Error, Hal, Misbehaved, Transport};
 use super::frame::Frame;
 use super::inlet::{Inbound, Inlet, Used};
 use super::receiver::Receiver;
+use crate::awaited::or_reset;
 use crate::error::{NetError, Rejected};
 use crate::fault::Drops;
 use crate::payload::Buffer;
@@ -71,14 +72,15 @@ impl<'d, B: Buffer, T: Transport + ?Sized, H: Hal> AsyncReceiver<'d, B, T, H> {
     /// future loses nothing: the frame stays for the next call.
     ///
     /// # Errors
-    /// [`NetError::Core`] if the device broke the queue's rules, or the queue was [given up](AsyncReceiver::fail).
+    /// [`NetError::Core`] if the device broke the queue's rules, or the queue was [given up](AsyncReceiver::fail), or the device
+    /// asks to be reset: the handler of the interrupt for changes of the configuration rings the bell for that.
     pub async fn receive(&mut self) -> Result<Frame<'_, B>, NetError> {
         let Self { port, inlet } = self;
         let judged = loop {
-            let mut judged = None;
-            for _ in 0..=inlet.size() {
+            let (mut judged, turn) = (None, inlet.turn());
+            while inlet.goes_on(turn) {
                 inlet.show(port);
-                let done = port.next(&mut []).await?;
+                let done = or_reset(port, port.next(&mut [])).await?;
                 let Writable(buffer) = done.payload;
                 let used = Used { buffer, written: done.written, claimed: done.claimed };
                 judged = inlet.judge(port, used)?;
@@ -119,6 +121,12 @@ impl<'d, B: Buffer, T: Transport + ?Sized, H: Hal> AsyncReceiver<'d, B, T, H> {
     #[must_use]
     pub fn drops(&self) -> Drops {
         self.inlet.drops
+    }
+
+    /// Whether the device asks to be reset: no frame will come any more. One register read.
+    #[must_use]
+    pub fn needs_reset(&self) -> bool {
+        self.port.needs_reset()
     }
 
     /// Gives the queue up, for a reason that it does not see itself, such as a device that asks to be reset. Whoever waits gets the

@@ -5,7 +5,7 @@ use core::iter;
 
 use virtio_core::dma::Part;
 
-use super::inlet::{Filled, Inbound, Inlet, Judged};
+use super::inlet::{Filled, Inbound, Inlet, Judged, Seen};
 use crate::error::Rejected;
 use crate::offload::RxOffload;
 use crate::payload::Buffer;
@@ -34,8 +34,7 @@ impl<B: Buffer> fmt::Debug for Frame<'_, B> {
 impl<'r, B: Buffer> Frame<'r, B> {
     #[inline]
     pub(crate) fn new(queue: &'r mut dyn Inbound<B>, inlet: &'r mut Inlet<B>, judged: Judged<B>) -> Self {
-        let Judged { first, offload, len } = judged;
-        let merged = first.end.saturating_sub(inlet.wire.header) != len;
+        let Judged { first, seen: Seen { offload, len, merged } } = judged;
         Self { queue, inlet, first: Some(first), offload, len, merged }
     }
 

@@ -45,20 +45,32 @@ pub(super) struct Filled<B> {
 #[derive(Debug)]
 pub(crate) struct Judged<B> {
     pub(super) first: Filled<B>,
+    pub(crate) seen: Seen,
+}
+
+/// What a header says of a frame, checked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
     pub(crate) offload: RxOffload,
     /// Bytes of the frame.
     pub(crate) len: usize,
+    /// Whether it has buffers behind its first, be there anything in them or not.
+    pub(crate) merged: bool,
 }
 
 #[cfg(feature = "smoltcp")]
 impl<B: Buffer> Judged<B> {
-    /// Its bytes, if they lie in its first buffer.
+    /// Its bytes, if it lies in one buffer.
     pub(crate) fn bytes(&self, wire: &Wire) -> Option<&[u8]> {
         let Filled { buffer, end } = &self.first;
         let bytes = buffer.as_ref().get(wire.header..*end)?;
-        (bytes.len() == self.len).then_some(bytes)
+        (!self.seen.merged).then_some(bytes)
     }
 }
+
+/// When somebody began to look for a frame: for [`Inlet::goes_on`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Turn(u32);
 
 /// The driver's side of a receive queue, without the queue.
 #[derive(Debug)]
@@ -70,6 +82,8 @@ pub(crate) struct Inlet<B> {
     size: u16,
     /// Buffers that were added and not shown.
     unshown: u16,
+    /// Buffers that were looked at, ever.
+    looked: u32,
     pub(super) drops: Drops,
     /// The buffers of the present frame behind its first, in order.
     pub(super) behind: [Option<Filled<B>>; MOST_BEHIND],
@@ -80,18 +94,27 @@ impl<B: Buffer> Inlet<B> {
         // What an earlier user of the queue may have left is shown at the first occasion.
         let unshown = 1;
         let least = wire.least_buffer(size);
-        Self { wire, least, size, unshown, drops: Drops::default(), behind: [const { None }; MOST_BEHIND] }
+        let (looked, drops, behind) = (0, Drops::default(), [const { None }; MOST_BEHIND]);
+        Self { wire, least, size, unshown, looked, drops, behind }
     }
 
-    /// Entries of the queue.
-    pub(super) fn size(&self) -> u16 {
-        self.size
+    /// Begins to look for a frame.
+    pub(crate) fn turn(&self) -> Turn {
+        Turn(self.looked)
     }
 
-    /// The next frame that is in order. Others are dropped, no more of them at a time than the queue has entries.
+    /// Whether whoever began then may look at one more: a device that fills buffers as fast as they come back to it would keep
+    /// him for ever. As many buffers as the queue has are one turn, whatever lies in them; the last frame may take as many
+    /// again.
+    pub(crate) fn goes_on(&self, turn: Turn) -> bool {
+        self.looked.wrapping_sub(turn.0) <= u32::from(self.size)
+    }
+
+    /// The next frame that is in order. Others are dropped, no more of them at a time than go into one turn.
     #[inline]
     pub(crate) fn next<Q: Inbound<B>>(&mut self, queue: &mut Q) -> Result<Option<Judged<B>>, NetError> {
-        for _ in 0..=self.size {
+        let turn = self.turn();
+        while self.goes_on(turn) {
             let Some(used) = queue.next_used()? else { break };
             if let Some(judged) = self.judge(queue, used)? {
                 return Ok(Some(judged));
@@ -112,10 +135,11 @@ impl<B: Buffer> Inlet<B> {
         used: Used<B>,
     ) -> Result<Option<Judged<B>>, NetError> {
         let Used { buffer, written, claimed } = used;
+        self.looked = self.looked.wrapping_add(1);
         let end = usize::try_from(written).unwrap_or(usize::MAX);
         let verdict = self.look(queue, buffer.as_ref(), end, claimed);
         match verdict {
-            Ok(Ok((offload, len))) => Ok(Some(Judged { first: Filled { buffer, end }, offload, len })),
+            Ok(Ok(seen)) => Ok(Some(Judged { first: Filled { buffer, end }, seen })),
             Ok(Err(fault)) => {
                 self.drops.frame(fault);
                 self.give_back(queue, buffer);
@@ -138,17 +162,17 @@ impl<B: Buffer> Inlet<B> {
         bytes: &[u8],
         end: usize,
         claimed: u32,
-    ) -> Result<Result<(RxOffload, usize), Fault>, Error> {
+    ) -> Result<Result<Seen, Fault>, Error> {
         let written = bytes.get(..end).unwrap_or(bytes);
         let Some(header) = self.wire.header_of(written) else {
             return Ok(Err(Fault::Short { written: claimed }));
         };
-        let mut whole = end;
+        let (mut whole, mut merged) = (end, false);
         if self.wire.merges() {
             match self.wire.to_number(header.num_buffers) {
                 1 => {}
                 stated => match self.collect(queue, stated)? {
-                    Ok(more) => whole = whole.saturating_add(more),
+                    Ok(more) => (whole, merged) = (whole.saturating_add(more), true),
                     Err(fault) => return Ok(Err(fault)),
                 },
             }
@@ -160,7 +184,7 @@ impl<B: Buffer> Inlet<B> {
         if len < ETHERNET {
             return Ok(Err(Fault::Short { written: claimed }));
         }
-        Ok(RxOffload::parse(&header, &self.wire, len).map(|offload| (offload, len)))
+        Ok(RxOffload::parse(&header, &self.wire, len).map(|offload| Seen { offload, len, merged }))
     }
 
     /// Fetches the buffers behind the first of a frame that lies in `stated`. They were all used together
@@ -174,11 +198,14 @@ impl<B: Buffer> Inlet<B> {
         if stated > self.size {
             return Ok(Err(Fault::MissingBuffers { stated, found: 1 }));
         }
+        // A frame that its user has forgotten (`mem::forget`) is no part of this one.
+        self.give_back_behind(queue);
         let (mut bytes, mut fault) = (0_usize, None);
         for found in 1..stated {
             let Some(Used { buffer, written, claimed }) = queue.next_used()? else {
                 return Ok(Err(Fault::MissingBuffers { stated, found }));
             };
+            self.looked = self.looked.wrapping_add(1);
             let room = buffer.as_ref().len();
             if is_above(claimed, room) {
                 fault = Some(Fault::Long { claimed, room });

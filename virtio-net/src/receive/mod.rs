@@ -7,4 +7,6 @@ mod receiver;
 
 pub use asynchronous::AsyncReceiver;
 pub use frame::{Frame, Piece};
+#[cfg(feature = "smoltcp")]
+pub(crate) use inlet::Seen;
 pub use receiver::Receiver;

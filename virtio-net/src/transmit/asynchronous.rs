@@ -7,6 +7,7 @@ use virtio_core::{Error, Hal, Misbehaved, Transport};
 
 use super::outlet::Outlet;
 use super::sender::Sender;
+use crate::awaited::or_reset;
 use crate::error::{NetError, Rejected};
 use crate::offload::TxOffload;
 use crate::payload::Payload;
@@ -38,7 +39,8 @@ impl<'d, X: Payload, T: Transport + ?Sized, H: Hal> AsyncSender<'d, X, T, H> {
     /// Dropping the future does not take back what the device has.
     ///
     /// # Errors
-    /// As for [`Sender::add_copied`](crate::Sender::add_copied), but a full queue is waited for.
+    /// As for [`Sender::add_copied`](crate::Sender::add_copied), but a full queue is waited for; [`NetError::Core`] also if the
+    /// device asks to be reset: the handler of the interrupt for changes of the configuration rings the bell for that.
     pub async fn send(&self, frame: &[u8]) -> Result<(), NetError> {
         self.send_with(frame, TxOffload::NONE).await
     }
@@ -50,7 +52,7 @@ impl<'d, X: Payload, T: Transport + ?Sized, H: Hal> AsyncSender<'d, X, T, H> {
     pub async fn send_with(&self, frame: &[u8], offload: TxOffload) -> Result<(), NetError> {
         let header = self.outlet.header_of_copy(frame, offload)?;
         let request = Request::new(None).header(self.outlet.wire.cut(&header)).data(frame);
-        self.port.send(request, &mut []).await.map_err(Error::from)?;
+        or_reset(&self.port, self.port.send(request, &mut [])).await.map_err(Error::from)?;
         Ok(())
     }
 
@@ -59,14 +61,14 @@ impl<'d, X: Payload, T: Transport + ?Sized, H: Hal> AsyncSender<'d, X, T, H> {
     ///
     /// # Errors
     /// As for [`Sender::add`](crate::Sender::add), with the frame, but a full queue is waited for; without it if the queue
-    /// breaks when the device has it.
+    /// breaks, or the device asks to be reset, when the device has it.
     pub async fn send_owned(&self, frame: X, offload: TxOffload) -> Result<X, Rejected<X>> {
         let header = match self.outlet.header(frame.len(), frame.start(), offload) {
             Ok(header) => header,
             Err(error) => return Err(Rejected { error, payload: Some(frame) }),
         };
         let request = Request::new(Some(frame)).header(self.outlet.wire.cut(&header));
-        match self.port.send(request, &mut []).await {
+        match or_reset(&self.port, self.port.send(request, &mut [])).await {
             Ok(done) => done.payload.ok_or(Rejected {
                 error: Error::from(virtio_core::Misuse::NoSuchRequest).into(),
                 payload: None,
@@ -75,6 +77,12 @@ impl<'d, X: Payload, T: Transport + ?Sized, H: Hal> AsyncSender<'d, X, T, H> {
                 Err(Rejected { error: error.into(), payload: payload.flatten() })
             }
         }
+    }
+
+    /// Whether the device asks to be reset: no frame will come back any more. One register read.
+    #[must_use]
+    pub fn needs_reset(&self) -> bool {
+        self.port.needs_reset()
     }
 
     /// Gives the queue up, for a reason that it does not see itself, such as a device that asks to be reset. Whoever waits gets the

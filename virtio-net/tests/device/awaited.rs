@@ -1,7 +1,7 @@
 //! Frames and commands awaited, rung for by an interrupt handler.
 
 use crate::bench::{
-    Card, HEADER, MODERN, all, counting, drive, drive_heap, header, incoming, kicks, offering,
+    Card, HEADER, HeapCard, MODERN, all, counting, drive, drive_heap, header, incoming, kicks, offering,
 };
 use alloc::sync::Arc;
 use alloc::task::Wake;
@@ -267,5 +267,61 @@ fn a_broken_ring_ends_the_waiting() {
     }
     let mut net = net.recover().unwrap();
     model.device.send(0, &incoming(1, 60));
+    assert_eq!(net.pair(0).unwrap().0.receive().unwrap().unwrap().len(), 60);
+}
+
+/// Whoever waits for a device that has given up would wait for ever: the interrupt of the configuration wakes him, too.
+#[test]
+fn a_device_that_gives_up_ends_the_waiting() {
+    let hal = TestHal::new();
+    let device = FakeDevice::builder(DeviceId::NET)
+        .features(MODERN | abi::F_CTRL_VQ | abi::F_CTRL_VLAN)
+        .config(crate::bench::Space::default().bytes())
+        .event_queue(0, 8)
+        .event_queue(1, 8)
+        .event_queue(2, 64)
+        .build(&hal);
+    let mut net: HeapCard = Net::with_buffers(device.transport(), hal.clone(), &Options::DEFAULT, |slot| {
+        Some(vec![0; slot.good_len])
+    })
+    .unwrap();
+    let bells = [Bell::new(), Bell::new(), Bell::new()];
+    let woken = [(); 4].map(|()| Arc::<Woken>::default());
+    let gave_up = NetError::Core(Misbehaved::NeedsReset.into());
+    {
+        let mut split = net.split().unwrap();
+        let (receiver, sender) = split.next_pair().unwrap().unwrap();
+        let mut receiver = receiver.into_async(&bells[0]).unwrap();
+        let sender = sender.into_async(&bells[1]).unwrap();
+        let control = split.control().unwrap().into_async(&bells[2]).unwrap();
+        assert!(!receiver.needs_reset() && !sender.needs_reset() && !control.needs_reset());
+        let frame = Readable(Part::new(vec![1; 100], 0..60).unwrap());
+        {
+            let mut comes = pin!(receiver.receive());
+            let mut goes = pin!(sender.send(&[0; 60]));
+            let mut goes_owned = pin!(sender.send_owned(frame, TxOffload::NONE));
+            let mut command = pin!(control.command(Command::AddVlan(1)));
+            assert!(poll(comes.as_mut(), &woken[0]).is_pending());
+            assert!(poll(goes.as_mut(), &woken[1]).is_pending());
+            assert!(poll(goes_owned.as_mut(), &woken[2]).is_pending());
+            assert!(poll(command.as_mut(), &woken[3]).is_pending());
+            // What came before is there, whatever came after.
+            device.send(0, &incoming(1, 60));
+            device.needs_reset();
+            bells.iter().for_each(Bell::ring);
+            let Poll::Ready(frame) = poll(comes, &woken[0]) else { panic!() };
+            assert_eq!(frame.unwrap().len(), 60);
+            assert_eq!(poll(goes, &woken[1]), Poll::Ready(Err(gave_up)));
+            assert_eq!(woken[2].0.load(Ordering::Relaxed), 1, "one tells the others");
+            let Poll::Ready(Err(rejected)) = poll(goes_owned, &woken[2]) else { panic!() };
+            assert_eq!((rejected.error, rejected.payload.is_none()), (gave_up, true));
+            assert_eq!(poll(command, &woken[3]), Poll::Ready(Err(gave_up)));
+        }
+        assert!(receiver.needs_reset() && sender.needs_reset() && control.needs_reset());
+        assert_eq!(ready(receiver.receive()).unwrap_err(), gave_up);
+        assert_eq!(ready(sender.send(&[0; 60])), Err(gave_up));
+    }
+    let mut net = net.recover_with(|slot| Some(vec![0; slot.good_len])).unwrap();
+    device.send(0, &incoming(2, 60));
     assert_eq!(net.pair(0).unwrap().0.receive().unwrap().unwrap().len(), 60);
 }

@@ -94,6 +94,20 @@ fn the_address_is_the_devices() {
     );
 }
 
+/// Stacks panic on them.
+#[test]
+fn an_address_that_no_card_can_have_is_none() {
+    let hal = TestHal::new();
+    let model = offering(MODERN | abi::F_MAC, &hal);
+    let net = drive(&model, &hal, &Options::DEFAULT);
+    for mac in [[0; 6], [0xff; 6], [1, 0, 0, 0, 0, 0], [0x33, 0x33, 0, 0, 0, 5]] {
+        let mut bytes = Space::default().bytes();
+        bytes[..6].copy_from_slice(&mac);
+        model.device.set_config(bytes);
+        assert_eq!(net.mac(), Ok(None), "{mac:?}");
+    }
+}
+
 fn with_space(features: Features, space: Space, options: &Options) -> Result<Option<u16>, NetError> {
     let hal = TestHal::new();
     let builder = FakeDevice::builder(DeviceId::NET).features(MODERN | features).config(space.bytes());

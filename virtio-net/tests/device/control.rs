@@ -78,8 +78,10 @@ fn tables_of_addresses() {
     assert_eq!(sent(Command::SetMac(ONE)), [&[1, 1][..], &ONE.0].concat());
     let error = sent_without(abi::F_CTRL_MAC_ADDR, Command::SetMac(ONE)).unwrap_err();
     assert_eq!(error, NetError::NotNegotiated(abi::F_CTRL_MAC_ADDR));
-    let error = sent_without(Features::empty(), Command::SetMac(GROUP)).unwrap_err();
-    assert_eq!(error, NetError::WrongAddress(GROUP));
+    for wrong in [GROUP, MacAddress([0; 6])] {
+        let error = sent_without(Features::empty(), Command::SetMac(wrong)).unwrap_err();
+        assert_eq!(error, NetError::WrongAddress(wrong));
+    }
 }
 
 #[test]

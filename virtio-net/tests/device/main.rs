@@ -12,9 +12,12 @@ mod drops;
 mod events;
 mod lifecycle;
 mod merged;
+mod odd_pieces;
 mod pairs;
 mod receive;
 mod simple;
 #[cfg(feature = "smoltcp")]
 mod stack;
+#[cfg(feature = "smoltcp")]
+mod stack_limits;
 mod transmit;

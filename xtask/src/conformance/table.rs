@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn levels_and_standings_are_counted_apart() {
         let list = "id\tlevel\ttarget\tsection\na.1\tMUST\tcore\t2.1\na.2\tSHOULD NOT\tcore\t2.1\n\
-            a.3\tMUST NOT\tcore\t2\na.4\tMUST\tnet\t5.1\na.5\tMAY\tcore\t2\n";
+            a.3\tMUST NOT\tcore\t2\na.4\tMUST\tsound\t5.1\na.5\tMAY\tcore\t2\n";
         let mut found = Found::default();
         annotation::read("t.rs", "// shows: a.1\n#[test]\nfn one() {}\n", |_| false, &mut found);
         let reasons = clauses::reasons("id\treason\na.3\tthere is nothing here\n").unwrap();
@@ -92,6 +92,6 @@ mod tests {
         let numbers: Vec<_> = row.split_whitespace().skip(1).filter(|word| *word != "|").collect();
         assert_eq!(numbers, ["1", "0", "1", "0", "0", "0", "0", "1"]);
         assert!(text.contains("SHOULD, open: a.2\n"), "{text}");
-        assert!(text.contains("not begun: 1 clauses of net\n"), "{text}");
+        assert!(text.contains("not begun: 1 clauses of sound\n"), "{text}");
     }
 }

@@ -1,11 +1,14 @@
 //! Every kernel on every transport: it boots, the pixels are right, a typed command is answered, it powers off.
 
+mod devices;
 mod interrupts;
 
+use std::ffi::OsString;
 use std::process::Command;
 
 use crate::arch::{Arch, Pair, Transport};
 use crate::cli::RunOptions;
+use crate::devices::{Devices, Kind};
 use crate::exec::{self, BUILD_LIMIT};
 use crate::failure::{Result, fail};
 use crate::guest::Guest;
@@ -27,7 +30,7 @@ pub fn run(report: &mut Report) {
             kernel::build(arch, &kernel::folder(arch), false, &toolchain)
         });
         for pair in Pair::all().filter(|pair| pair.arch == arch) {
-            let options = RunOptions { pair, ..RunOptions::default() };
+            let options = RunOptions::on(pair);
             converse(report, &options, built.as_ref());
             if pair.transport == Transport::PciLegacy {
                 interrupts::random(report, &options, built.as_ref());
@@ -45,11 +48,52 @@ pub fn run(report: &mut Report) {
         if arch == Arch::X86_64 {
             interrupts::line_on_x86_64(report, built.as_ref());
         }
+        with_all_devices(report, arch, built.as_ref());
+        with_a_timer(report, arch, built.as_ref());
         without_gpu(report, arch, built.as_ref());
         without_keyboard(report, arch, built.as_ref());
     }
     defmt(report);
     too_slow(report);
+    devices::serves(report);
+}
+
+/// The kernels with everything attached, alone.
+pub fn devices(report: &mut Report) {
+    for arch in Arch::ALL {
+        let built = report.value(&format!("build kernel-{}", arch.name()), || {
+            kernel::build(arch, &kernel::folder(arch), false, &setup::ensure(arch)?)
+        });
+        with_all_devices(report, arch, built.as_ref());
+        with_a_timer(report, arch, built.as_ref());
+    }
+    devices::serves(report);
+}
+
+/// Every transport on interrupts, and each kind of ring, of memory and of waiting on one of them.
+fn with_all_devices(report: &mut Report, arch: Arch, kernel: Option<&Kernel>) {
+    for pair in Pair::all().filter(|pair| pair.arch == arch) {
+        let options = RunOptions::on(pair);
+        devices::all(report, &options, kernel);
+        match pair.transport {
+            Transport::MmioLegacy | Transport::PciLegacy => {
+                devices::all(report, &RunOptions { polled: true, ..options }, kernel);
+            }
+            Transport::Mmio => devices::all(report, &RunOptions { packed: true, ..options }, kernel),
+            Transport::Pci => devices::all(report, &RunOptions { iommu: true, ..options }, kernel),
+        }
+    }
+}
+
+/// The timer on each architecture, and with both versions of Arm's interrupt controller.
+fn with_a_timer(report: &mut Report, arch: Arch, kernel: Option<&Kernel>) {
+    let options = defaults(arch);
+    devices::timer(report, &options, kernel);
+    if arch == Arch::Aarch64 {
+        let qemu_args = ["-machine", "gic-version=3"].map(OsString::from).into();
+        let pair = Pair { transport: Transport::Mmio, ..options.pair };
+        devices::timer(report, &RunOptions { qemu_args, ..RunOptions::on(pair) }, kernel);
+    }
 }
 
 /// Boot screen, typed command, power-off.
@@ -156,7 +200,7 @@ fn without_gpu(report: &mut Report, arch: Arch, kernel: Option<&Kernel>) {
     let name = format!("{} without a GPU says so", arch.name());
     let Some(kernel) = kernel else { return report.not_reached(&name) };
     report.check(&name, || {
-        let options = RunOptions { gpu: false, ..defaults(arch) };
+        let options = RunOptions { devices: Devices::default().without(Kind::Gpu), ..defaults(arch) };
         let said = Guest::boot(&options, kernel, &Display::None)?.wait_failure()?;
         if !said.to_ascii_lowercase().contains("gpu") {
             fail!("it does not say that the GPU is missing: {said}");
@@ -170,7 +214,7 @@ fn without_keyboard(report: &mut Report, arch: Arch, kernel: Option<&Kernel>) {
     let name = format!("{} without a keyboard works by the serial line", arch.name());
     let Some(kernel) = kernel else { return report.not_reached(&name) };
     report.check(&name, || {
-        let options = RunOptions { keyboard: false, ..defaults(arch) };
+        let options = RunOptions { devices: Devices::default().without(Kind::Keyboard), ..defaults(arch) };
         let mut guest = Guest::boot(&options, kernel, &Display::None)?;
         guest.wait_ready()?;
         check_edid(&mut guest)?;
@@ -180,7 +224,7 @@ fn without_keyboard(report: &mut Report, arch: Arch, kernel: Option<&Kernel>) {
 }
 
 fn defaults(arch: Arch) -> RunOptions {
-    RunOptions { pair: Pair { arch, transport: arch.default_transport() }, ..RunOptions::default() }
+    RunOptions::on(Pair { arch, transport: arch.default_transport() })
 }
 
 /// The kernels that log by defmt, where this xtask can decode them; else by one that can.

@@ -3,6 +3,7 @@
 mod bench;
 mod guests;
 mod host;
+mod outside;
 pub mod packages;
 mod queues;
 mod starter;
@@ -22,10 +23,14 @@ pub enum Part {
     Host,
     /// QEMU's devices without a guest; among the host's already.
     Bench,
+    /// Device crates outside of this tree, and what `new-device` lays out; among the packages already.
+    Outside,
     /// What the packages promise: targets, dependencies, no `unsafe`, examples that stand alone.
     Packages,
     /// Every kernel on every transport.
     Guests,
+    /// Disk, network, random bytes and console ports in the kernels; among the guests already.
+    Devices,
     /// The kernels that log by defmt; among the guests already.
     Defmt,
 }
@@ -39,11 +44,16 @@ impl Part {
             [] => Ok(Self::All),
             ["host"] => Ok(Self::Host),
             ["bench"] => Ok(Self::Bench),
+            ["outside"] => Ok(Self::Outside),
             ["packages"] => Ok(Self::Packages),
             ["guests"] => Ok(Self::Guests),
+            ["devices"] => Ok(Self::Devices),
             ["defmt"] => Ok(Self::Defmt),
             _ => {
-                fail!("test takes host, bench, packages, guests, defmt or nothing, not {:?}", words.join(" "))
+                fail!(
+                    "test takes host, bench, outside, packages, guests, devices, defmt or nothing, not {:?}",
+                    words.join(" ")
+                )
             }
         }
     }
@@ -70,8 +80,14 @@ pub fn run(part: &Part, report: &mut Report) {
         packages::run(report);
         starter::run(report);
     }
+    if wants(Part::Packages) || *part == Part::Outside {
+        outside::run(report);
+    }
     if wants(Part::Guests) {
         guests::run(report);
+    }
+    if *part == Part::Devices {
+        guests::devices(report);
     }
     if *part == Part::Defmt {
         guests::defmt(report);

@@ -99,24 +99,49 @@ fn what_has_no_checksum_here_is_left_alone() {
     strange[0] = 0x55;
     let mut routed = Vec::from([UDP, 0, 0, 0, 0, 0, 0, 0]);
     routed.extend(&datagram);
+    let mut longer = datagram.clone();
+    longer[5] += 1;
+    let mut shorter = datagram.clone();
+    shorter[5] = 7;
     let frames = [
-        ethernet(0x0806, 0, &[0; 28]),
-        ethernet(IPV4, 0, &fragment),
-        ethernet(IPV4, 0, &later),
-        ethernet(IPV4, 0, &strange),
-        ethernet(IPV4, 0, &v4(1, &datagram)),
-        ethernet(IPV4, 3, &v4(UDP, &datagram)),
-        ethernet(IPV6, 0, &v6(43, &routed)),
-        ethernet(IPV6, 0, &v6(44, &routed)),
+        (ethernet(0x0806, 0, &[0; 28]), true),
+        (ethernet(IPV4, 0, &v4(1, &datagram)), true),
+        (ethernet(IPV4, 3, &v4(UDP, &datagram)), true),
+        (ethernet(IPV6, 0, &v6(43, &routed)), true),
+        (ethernet(IPV6, 0, &v6(44, &routed)), true),
+        // It has one, and nobody can tell whether it is right.
+        (ethernet(IPV4, 0, &fragment), false),
+        (ethernet(IPV4, 0, &later), false),
+        (ethernet(IPV4, 0, &strange), false),
+        (ethernet(IPV4, 0, &v4(UDP, &longer)), false),
+        (ethernet(IPV4, 0, &v4(UDP, &shorter)), false),
+        (ethernet(IPV6, 0, &v6(TCP, &datagram)), false),
     ];
-    for frame in frames {
+    for (frame, sound) in frames {
         let mut same = frame.clone();
         assert_eq!(TxOffload::for_frame(&mut same), TxOffload::NONE);
         assert_eq!(same, frame);
-        assert!(is_sound(&frame), "nobody can tell");
+        assert_eq!(is_sound(&frame), sound, "{frame:02x?}");
     }
-    // A datagram over IPv4 may go without.
+    // A datagram over IPv4 may go without; over IPv6, it may not (RFC 8200 §8.1).
     assert!(is_sound(&ethernet(IPV4, 0, &v4(UDP, &datagram))));
+    assert!(!is_sound(&ethernet(IPV6, 0, &v6(UDP, &datagram))));
+}
+
+/// What is behind a datagram, in its packet or in the frame, is no part of it.
+#[test]
+fn padding_does_not_count() {
+    let mut frame = ethernet(IPV4, 0, &v4(UDP, &segment(UDP, 9)));
+    let partial = transport(&frame).unwrap().partial().unwrap();
+    assert_ne!(TxOffload::for_frame(&mut frame), TxOffload::NONE);
+    assert!(partial.complete(&mut frame) && is_sound(&frame));
+    let inside = frame[34..].to_vec();
+    frame.extend([7; 5]);
+    assert!(is_sound(&frame));
+    let mut frame = ethernet(IPV4, 0, &v4(UDP, &[inside.as_slice(), &[7; 5]].concat()));
+    assert!(is_sound(&frame));
+    frame[50] ^= 1;
+    assert!(!is_sound(&frame));
 }
 
 #[test]
