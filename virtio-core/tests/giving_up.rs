@@ -5,7 +5,10 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "tests fail by panicking; not every file uses every helper"
+    clippy::undocumented_unsafe_blocks,
+    clippy::std_instead_of_core,
+    clippy::std_instead_of_alloc,
+    reason = "tests fail by panicking; not every file uses every helper; the unsafe code is the test's own"
 )]
 
 mod common;

@@ -77,7 +77,8 @@ pub enum NetError {
         /// Bytes it has.
         len: usize,
     },
-    /// The request is impossible: the frame is shorter than the headers that it is said to have.
+    /// The request is impossible: the frame is shorter than the headers that it is said to have, or they end before the checksum
+    /// that is in them.
     HeadersOutside {
         /// Bytes of the headers.
         headers: u16,

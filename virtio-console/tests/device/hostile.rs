@@ -139,3 +139,37 @@ fn each_port_too_many_is_declined() {
     declined.retain(|(_, event, value)| (*event, *value) == (PORT_READY, 0));
     assert_eq!(declined, [8, 9, 10, 11].map(|port| (port, PORT_READY, 0)));
 }
+
+/// The same of a port that is gone, whose buffers are emptied: a device that goes on filling them is not waited for for ever.
+#[test]
+fn a_removed_port_that_goes_on_sending_keeps_no_task_from_yielding() {
+    const ENDLESS: usize = 10_000;
+    let (hal, used) = (TestHal::new(), Arc::<AtomicUsize>::default());
+    let counter = used.clone();
+    let builder = FakeDevice::builder(DeviceId::CONSOLE)
+        .features(Features::VERSION_1 | F_MULTIPORT)
+        .config([0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0]);
+    let builder = [0, 1, 2, 3, 5].into_iter().fold(builder, |builder, queue| builder.event_queue(queue, 8));
+    // Two that it holds at first.
+    let device = builder
+        .queue(4, 8, move |_| match counter.fetch_add(1, Ordering::Relaxed) {
+            0 | 1 | ENDLESS.. => Reply::Hold,
+            _ => Reply::Write(b"noise".to_vec()),
+        })
+        .build(&hal);
+    let mut console: Driver = Console::new(device.transport(), hal.clone()).unwrap();
+    let (bells, woken) = (Bells::<8>::new(), Arc::<Woken>::default());
+    let mut halves = console.halves().unwrap();
+    let mut control = halves.take_control().unwrap();
+    let mut reader = halves.take(ONE).unwrap().0.awaited(&bells).unwrap();
+    for event in [DEVICE_ADD, DEVICE_REMOVE] {
+        let message = [&1_u32.to_le_bytes()[..], &event.to_le_bytes(), &[0; 2]].concat();
+        assert!(device.send(2, &message));
+        assert!(matches!(control.next_event(), Ok(Some(Event::Added(ONE) | Event::Removed(ONE)))));
+    }
+    device.complete(4, 0, b"old");
+    assert_eq!(poll(pin!(reader.fill()), &woken).map(|_| ()), Poll::Pending);
+    let in_one_poll = used.load(Ordering::Relaxed);
+    assert!(in_one_poll < 100, "{in_one_poll} buffers in one poll");
+    assert!(woken.times() > 0, "there is more to be looked at");
+}

@@ -174,7 +174,7 @@ impl TxOffload {
     /// Leaves the checksum of `frame` to the device if it is TCP or UDP, and not a fragment: the sum of the pseudo header is
     /// put in its place. Otherwise nothing is done, and [`TxOffload::NONE`] answered. Needs [`F_CSUM`](crate::abi::F_CSUM).
     ///
-    /// Bytes behind the packet, which pad a short frame, have to be zero: they are summed, too.
+    /// Bytes behind the segment or datagram, which pad a short frame, have to be zero: they are summed, too.
     pub fn for_frame(frame: &mut [u8]) -> Self {
         let Some(found) = transport(frame) else { return Self::NONE };
         let Some(partial) = found.partial() else { return Self::NONE };

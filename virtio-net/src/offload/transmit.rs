@@ -42,7 +42,7 @@ impl TxOffload {
     }
 
     /// Cut the frame into segments of `size` bytes, each behind a copy of the `headers` bytes at its start, and complete their
-    /// checksums. Needs the feature of its kind: [`F_HOST_TSO4`](crate::abi::F_HOST_TSO4), ….
+    /// checksums, which are in those headers. Needs the feature of its kind: [`F_HOST_TSO4`](crate::abi::F_HOST_TSO4), ….
     #[must_use]
     pub const fn segments(gso: Gso, size: NonZeroU16, headers: u16, partial: Partial) -> Self {
         Self { checksum: Some(partial), segments: Some(Segments { gso, size, headers, ecn: false }) }
@@ -93,7 +93,9 @@ impl TxOffload {
             header.csum_offset = wire.to_bytes(partial.offset);
         }
         if let Some(Segments { gso, size, headers, ecn }) = self.segments {
-            if usize::from(headers) > len {
+            // The checksum is in the last of them (VIRTIO 1.4 §5.1.9.2.1).
+            let least = self.checksum.map_or(0, |partial| partial.field().end);
+            if usize::from(headers) > len || usize::from(headers) < least {
                 return Err(NetError::HeadersOutside { headers, len });
             }
             let ecn = match gso {

@@ -66,6 +66,35 @@ fn a_task_waits_for_a_frame() {
     assert_eq!(model.device.held(0), 64);
 }
 
+/// Frames that were used, and that nobody has asked for yet, are there for whoever has the queue next.
+#[test]
+fn a_half_that_is_dropped_loses_no_frame() {
+    let hal = TestHal::new();
+    let model = offering(MODERN | abi::F_MRG_RXBUF, &hal);
+    let mut net = drive_heap(&model, &hal, &all(1), 16, 512);
+    let bell = Bell::new();
+    {
+        let (receiver, sender) = net.pair(0).unwrap();
+        let mut receiver = receiver.into_async(&bell).unwrap();
+        let mut waiting = pin!(receiver.receive());
+        assert!(poll(waiting.as_mut(), &Arc::default()).is_pending());
+        for first in 1..4 {
+            let bytes = [header(3).as_slice(), &counting(first, 1400)].concat();
+            bytes.chunks(512).for_each(|piece| assert!(model.device.send(0, piece)));
+        }
+        let Poll::Ready(Ok(mut frame)) = poll(waiting, &Arc::default()) else { panic!() };
+        assert_eq!(frame.take().unwrap().bytes(), &counting(1, 1400)[..500]);
+        drop((frame, sender));
+    }
+    let (mut receiver, _) = net.pair(0).unwrap();
+    for first in 2..4 {
+        let frame = receiver.receive().unwrap().unwrap();
+        assert_eq!(frame.pieces().collect::<Vec<_>>().concat(), counting(first, 1400));
+    }
+    assert!(receiver.receive().unwrap().is_none());
+    assert_eq!((receiver.posted(), model.device.held(0), receiver.drops().frames), (15, 15, 0));
+}
+
 #[test]
 fn merged_frames_and_bad_ones_are_awaited_too() {
     let hal = TestHal::new();
@@ -311,10 +340,12 @@ fn a_device_that_gives_up_ends_the_waiting() {
             bells.iter().for_each(Bell::ring);
             let Poll::Ready(frame) = poll(comes, &woken[0]) else { panic!() };
             assert_eq!(frame.unwrap().len(), 60);
-            assert_eq!(poll(goes, &woken[1]), Poll::Ready(Err(gave_up)));
-            assert_eq!(woken[2].0.load(Ordering::Relaxed), 1, "one tells the others");
+            // The bell has woken one, who tells the other.
+            assert_eq!([1, 2].map(|at: usize| woken[at].0.load(Ordering::Relaxed)), [0, 1]);
             let Poll::Ready(Err(rejected)) = poll(goes_owned, &woken[2]) else { panic!() };
             assert_eq!((rejected.error, rejected.payload.is_none()), (gave_up, true));
+            assert_eq!(woken[1].0.load(Ordering::Relaxed), 1);
+            assert_eq!(poll(goes, &woken[1]), Poll::Ready(Err(gave_up)));
             assert_eq!(poll(command, &woken[3]), Poll::Ready(Err(gave_up)));
         }
         assert!(receiver.needs_reset() && sender.needs_reset() && control.needs_reset());

@@ -228,3 +228,32 @@ fn the_configuration_is_read_and_never_written() {
     net.send(&[0; 60]).unwrap();
     assert!(!hal.trace().iter().any(|event| matches!(event, Event::ConfigWrite { .. })));
 }
+
+/// What a caller may ask for by mistake: an error, or what there is; never a panic.
+#[test]
+fn options_that_make_no_sense() {
+    let with = |change: &dyn Fn(&mut Options)| {
+        let hal = TestHal::new();
+        let model = offering(MODERN | abi::F_MRG_RXBUF, &hal);
+        let mut options = all(1);
+        change(&mut options);
+        let mut net = virtio_net::Net::<_, _>::new(model.device.transport(), hal.clone(), &options)?;
+        net.send(&[0; 60])
+    };
+    for (room, works) in [(0, false), (1, true), (u16::MAX, true)] {
+        assert_eq!(with(&|options| options.receive_queue = room).is_ok(), works, "{room}");
+    }
+    for (room, works) in [(0, false), (1, false), (2, true), (u16::MAX, true)] {
+        assert_eq!(with(&|options| options.transmit_queue = room).is_ok(), works, "{room}");
+    }
+    for pairs in [0, 1, u16::MAX] {
+        assert_eq!(with(&|options| options.pairs = pairs), Ok(()), "{pairs}");
+    }
+    let needed = NetError::BufferTooShort { len: 84, needed: 85 };
+    assert_eq!(with(&|options| options.buffer_len = 84), Err(needed));
+    for huge in [usize::MAX, usize::MAX - 64, isize::MAX.unsigned_abs()] {
+        assert!(with(&|options| options.buffer_len = huge).is_err(), "{huge:#x}");
+        assert!(with(&|options| options.copied = huge).is_err(), "{huge:#x}");
+    }
+    assert_eq!(with(&|options| options.copied = 0), Ok(()));
+}

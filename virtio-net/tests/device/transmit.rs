@@ -82,6 +82,12 @@ fn segments_are_left_to_a_device_that_cuts_them() {
         assert_eq!(header_of(every - abi::F_HOST_ECN, with_ecn), lacks);
         let long = TxOffload::segments(gso, size, 101, TCP);
         assert_eq!(header_of(every, long), Err(NetError::HeadersOutside { headers: 101, len: 100 }));
+        // The transport header has the checksum in it: all of what is cut off before it is wrong.
+        for headers in [0, 34, 51] {
+            let short = TxOffload::segments(gso, size, headers, TCP);
+            assert_eq!(header_of(every, short), Err(NetError::HeadersOutside { headers, len: 100 }));
+        }
+        assert!(header_of(every, TxOffload::segments(gso, size, 52, TCP)).is_ok());
     }
     assert_eq!(
         header_of(Features::empty(), TxOffload::checksum(UDP).with_ecn()).unwrap_err(),

@@ -1,9 +1,9 @@
 //! Requests as futures, woken by interrupts.
 
 use qemu_bench::{Cause, Device, Machine, Way};
+use virtio::Endpoint;
 use virtio::blk::{DiskOptions, Sector, SectorRange, Unmap};
 use virtio::queue::Bell;
-use virtio::Endpoint;
 
 use super::{down, image, owning, salt, sectors, span, up};
 use crate::case::SOON;
