@@ -5,6 +5,8 @@
 //!   [`Disk::write_zeroes`], [`Disk::secure_erase`], [`Disk::id`] and [`Disk::lifetime`] are the other commands.
 //! * [`Disk::queue`] lends a [`Queue`], for buffers that are given away and come back: as many requests in flight as the queue
 //!   holds, ended in any order. [`Disk::queues`] lends one for each CPU.
+//!   Such a disk is opened for them: `let mut disk: Disk<_, _, Owned<&'static mut [u8]>> = Disk::open(transport, hal, DiskOptions::new())?`
+//!   ([`Owned`]; [`Disk::new`] makes one for slices only).
 //! * [`Disk::awaited`] lends an [`AsyncQueue`], whose requests are futures, woken by the interrupt handler.
 //!
 //! # Example
@@ -69,7 +71,8 @@
 //! # What is safe after a write
 //! That depends on the disk's cache ([`CacheMode`]): in a [`WriteThrough`](CacheMode::WriteThrough) one, all that has ended; in a
 //! [`WriteBack`](CacheMode::WriteBack) one, what had ended before a flush was sent that has ended, too. Requests are not ordered
-//! among each other: wait for one before the next is sent where that matters.
+//! among each other: wait for one before the next is sent where that matters. Flush where [`Disk::cache_mode`] answers `WriteBack`: a
+//! disk that has no such command answers [`BlkError::Unsupported`], and needs none.
 //!
 //! # When something goes wrong
 //! [`BlkError`] says who is at fault. A request that cannot be is not sent at all. A status other than `OK` is kept as the device

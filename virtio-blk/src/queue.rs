@@ -21,6 +21,8 @@ use crate::tasks::AsyncQueue;
 
 /// One of a disk's queues, lent by [`Disk::queue`] or [`Disk::queues`].
 ///
+/// The example's `Vec`s need the feature `alloc`; without a heap, buffers are `&'static mut [u8]` or DMA memory.
+///
 /// Requests are *added*, then the device is *kicked*: a batch costs one store of an index and at most one notification.
 ///
 /// ```

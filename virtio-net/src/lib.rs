@@ -40,7 +40,7 @@
 //! #     }
 //! # });
 //!
-//! let mut net = Net::<_, _>::new(transport, hal.clone(), &Options::default())?;
+//! let mut net = Net::new(transport, hal.clone(), &Options::default())?;
 //! let mac = net.mac()?.unwrap_or(MacAddress::local(1));
 //!
 //! let mut frame = [0; 60];
@@ -56,7 +56,7 @@
 //! # Ok::<(), NetError>(())
 //! ```
 //!
-//! The halves, with buffers of the heap (a kernel without one has `&'static mut [u8]`, or DMA memory):
+//! The halves, with buffers of the heap (feature `alloc`; a kernel without one has `&'static mut [u8]`, or DMA memory):
 //!
 //! ```
 //! use virtio_core::dma::{Part, Readable};

@@ -82,10 +82,10 @@
 //! # fn example<T: Transport, H: Hal + Clone + 'static>(disk: T, card: T, serial: T, hal: H) -> Result<(), Box<dyn core::error::Error>> {
 //! let mut disk = blk::Disk::new(disk, hal.clone())?;
 //! let mut first = [0; 4096];
-//! disk.read(blk::Sector(0), &mut first)?; // split where the device wants it; disk.queue() has many in flight
+//! disk.read(blk::Sector(0), &mut first)?; // split where the device wants it
 //!
 //! let mut card = net::Net::new(card, hal.clone(), &net::Options::default())?;
-//! card.send(b"\xff\xff\xff\xff\xff\xff......\x08\x06...")?; // card.pair(0) has owned buffers, offloads, batches
+//! card.send(b"\xff\xff\xff\xff\xff\xff......\x08\x06...")?;
 //! let mut frame = [0; 1514];
 //! if let Some(len) = card.receive(&mut frame)? {
 //!     // frame[..len]
@@ -98,6 +98,12 @@
 //! # }
 //! # }
 //! ```
+//!
+//! A transport comes from [`mmio::find`] or [`pci`], as above: `mmio::find(hal, slots, DeviceId::BLOCK)?`. A disk with many requests in
+//! flight is opened for buffers of a type of yours, as `Disk<_, _, Owned<&'static mut [u8]>>` ([`blk::Disk::open`]); so is a card, by
+//! [`net::Net::with_buffers`]. What a kernel keeps in a structure is called, for a device on MMIO,
+//! `blk::Disk<mmio::MmioTransport<regs::Mapped<MyHal>>, MyHal>`. Finding a device and driving it have two types of errors: a function
+//! that does both answers an enum of both, or a `Box<dyn core::error::Error>`.
 //!
 //! # Interrupts
 //!

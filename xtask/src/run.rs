@@ -80,6 +80,9 @@ fn headless(options: &RunOptions, kernel: &Kernel) -> Result {
             if page.status != 200 {
                 fail!("{} answers {}", web::url(port), page.status);
             }
+            for hint in guest.backends.hints() {
+                eprintln!("{hint}");
+            }
             println!("{}", web::url(port));
             guest.stay(options.ends.then_some(options.timeout))
         }
