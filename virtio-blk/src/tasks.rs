@@ -100,6 +100,21 @@ impl<'d, T: Transport, H: Hal, P: Payload> AsyncQueue<'d, T, H, P> {
         Ok(event)
     }
 
+    /// Leaves it to the executor when the disk hears of requests: at [`AsyncQueue::kick`], and not whenever a future is polled.
+    /// Many tasks that each send one cost one notification then. As
+    /// [`AsyncPort::in_batches`](virtio_core::queue::AsyncPort::in_batches), which says who has to call it.
+    #[must_use]
+    pub fn in_batches(mut self) -> Self {
+        self.port = self.port.in_batches();
+        self
+    }
+
+    /// Shows the disk what was sent, and notifies it if it wants to be. Answers whether it was. Only for a queue that works
+    /// [in batches](AsyncQueue::in_batches): otherwise every poll does it.
+    pub fn kick(&self) -> bool {
+        self.port.kick()
+    }
+
     /// Gives the queue up, for a reason that it does not see itself: a device that asks to be reset, or does not answer in time.
     /// Everybody who waits is woken and gets the error. Then drop it and [recover](crate::Disk::recover).
     pub fn fail(&self, why: Misbehaved) {

@@ -20,8 +20,14 @@ fn wake(bit: *const ()) {
     WOKEN.store(WOKEN.load(Relaxed) | 1 << bit.addr(), Relaxed);
 }
 
-/// Runs all tasks to their ends, which wait for requests on `queue`: `bell` is rung whenever some are done.
-pub fn run<F: Future<Output = ()>>(tasks: impl Iterator<Item = F>, queue: u16, bell: &Bell) {
+/// Runs all tasks to their ends, which wait for requests on `queue`: `bell` is rung whenever some are done, and `idle` is called when
+/// no task can go on.
+pub fn run<F: Future<Output = ()>>(
+    tasks: impl Iterator<Item = F>,
+    queue: u16,
+    bell: &Bell,
+    mut idle: impl FnMut(),
+) {
     let mut tasks: Vec<Option<Pin<Box<F>>>> = tasks.map(|task| Some(Box::pin(task))).collect();
     assert!(tasks.len() <= 32, "a bit for each");
     WOKEN.store(u32::MAX >> (32 - tasks.len()), Relaxed);
@@ -30,6 +36,7 @@ pub fn run<F: Future<Output = ()>>(tasks: impl Iterator<Item = F>, queue: u16, b
     while left > 0 {
         let mut woken = WOKEN.swap(0, Relaxed);
         if woken == 0 {
+            idle();
             if meter::counting() {
                 ring::settle(queue);
             }

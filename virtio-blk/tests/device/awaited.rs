@@ -3,7 +3,7 @@
 use crate::bench::{Setup, able, contents, kind, ranges_of, read_only};
 use crate::executor::{Woken, finish, poll};
 use core::pin::pin;
-use core::task::Poll;
+use core::task::{Context, Poll, Waker};
 
 use virtio_blk::abi::{F_FLUSH, F_SEG_MAX, F_SIZE_MAX};
 use virtio_blk::{
@@ -11,7 +11,7 @@ use virtio_blk::{
 };
 use virtio_core::queue::Bell;
 use virtio_core::{Features, Misbehaved, QueueIndex};
-use virtio_testkit::{Lie, Reply, TestHal};
+use virtio_testkit::{Event, Lie, Reply, TestHal};
 
 #[test]
 fn slices_go_in_requests_of_the_room_that_there_is() {
@@ -313,4 +313,27 @@ fn a_bell_serves_one_queue() {
     assert_eq!(two.awaited(&bell).unwrap_err(), BlkError::BellTaken);
     drop(queue);
     assert!(two.awaited(&bell).is_ok());
+}
+
+/// Many tasks, one notification: the executor says when.
+#[test]
+fn in_batches_the_executor_notifies() {
+    let hal = TestHal::new();
+    let bench = Setup::default().build(&hal);
+    let (mut disk, bell) = (bench.owning(), Bell::new());
+    let queue = disk.awaited(&bell).unwrap().in_batches();
+    let mut tasks: Vec<_> =
+        (0..4).map(|at| Box::pin(queue.read_owned(Sector(at * 2), vec![0; 512]))).collect();
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(tasks.iter_mut().all(|task| task.as_mut().poll(&mut cx).is_pending()));
+    assert_eq!(bench.count(), 0, "the disk has heard of nothing");
+    hal.clear_trace();
+    assert!(queue.kick());
+    assert_eq!(bench.count(), 4);
+    let notified = |event: &Event| matches!(event, Event::Notify(_));
+    assert_eq!(hal.trace().iter().filter(|event| notified(event)).count(), 1);
+    for (task, at) in tasks.iter_mut().zip(0..) {
+        let Poll::Ready(read) = task.as_mut().poll(&mut cx) else { panic!("it is done") };
+        assert_eq!(read.unwrap(), contents(at * 2, 512));
+    }
 }

@@ -51,3 +51,39 @@ fn data_and_status_go_to_different_places() {
         assert_eq!(rejected.error, Error::Caller(Misuse::NoRoomDeclared));
     }
 }
+
+/// In batches, the executor says when the device hears of what was sent: once for all.
+#[test]
+fn a_batch_of_tasks_is_one_notification() {
+    for rings in RINGS {
+        let hal = TestHal::new();
+        let handler = |request: virtio_testkit::Request| Reply::Write(request.readable);
+        let device =
+            FakeDevice::builder(ID).features(rings | Features::VERSION_1).queue(0, 16, handler).build(&hal);
+        let mut live = up_with_all::<()>(&device, &hal, 16);
+        let bell = Bell::new();
+        let port = AsyncPort::new(live.port::<()>(0).unwrap(), &bell).unwrap().in_batches();
+        for round in 0..3_u8 {
+            let mut answers = [[0]; 5];
+            let headers: [_; 5] = core::array::from_fn(|nth| [round + u8::try_from(nth).unwrap()]);
+            let sends = answers.iter_mut().zip(&headers);
+            let mut tasks: Vec<_> = sends
+                .map(|(answer, header)| {
+                    Task::waiting(port.send(Request::new(()).header(header).response(1), answer))
+                })
+                .collect();
+            hal.clear_trace();
+            assert_eq!(port.in_flight(), 5);
+            port.service();
+            assert!(tasks.iter_mut().all(|task| task.poll().is_none()), "nobody has told the device");
+            assert!(port.kick());
+            let notified = |event: &virtio_testkit::Event| matches!(event, virtio_testkit::Event::Notify(_));
+            assert_eq!(hal.trace().iter().filter(|event| notified(event)).count(), 1);
+            for task in &mut tasks {
+                assert!(task.poll().is_some_and(|sent| sent.is_ok()));
+            }
+            drop(tasks);
+            assert_eq!(answers, headers);
+        }
+    }
+}

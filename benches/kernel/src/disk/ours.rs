@@ -49,7 +49,7 @@ impl<T: Transport> Disk for Ours<T> {
 
     fn awaited(&mut self, plan: Plan) -> bool {
         let bell = Bell::new();
-        let queue = self.disk.awaited(&bell).expect("the queue");
+        let queue = self.disk.awaited(&bell).expect("the queue").in_batches();
         let each = plan.requests / plan.depth;
         let queue = &queue;
         let tasks = (0..).step_by(each).zip(&mut self.small[DEEPEST - plan.depth..]);
@@ -60,7 +60,9 @@ impl<T: Transport> Disk for Ours<T> {
                 *place = Some(read.expect("it reads"));
             }
         });
-        executor::run(tasks, QUEUE, &bell);
+        executor::run(tasks, QUEUE, &bell, || {
+            queue.kick();
+        });
         true
     }
 

@@ -72,7 +72,7 @@ impl<P: Lend, T: Transport + ?Sized, H: Hal> Port<'_, P, T, H> {
 impl<P: Lend, T: Transport + ?Sized, H: Hal> AsyncPort<'_, P, T, H> {
     /// One poll of a future.
     pub(super) fn poll_for<W: Wait>(&self, wait: &mut W, waker: &Waker) -> Poll<W::Output> {
-        self.kick();
+        self.kick_by_itself();
         // Bounded: no more requests are in flight than there are descriptors.
         for round in 0..=self.size() {
             wait.stand_up();
@@ -98,7 +98,7 @@ impl<P: Lend, T: Transport + ?Sized, H: Hal> AsyncPort<'_, P, T, H> {
 
     /// Looks at the ring, wakes who is due, and leaves somebody listening who waits, if there is anybody.
     pub(super) fn attend(&self) {
-        self.kick();
+        self.kick_by_itself();
         self.drain();
         self.hand_over();
     }

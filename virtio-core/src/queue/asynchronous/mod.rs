@@ -166,6 +166,8 @@ pub struct AsyncPort<'d, P, T: ?Sized, H: Hal> {
     listening: Listening<'d>,
     /// Whether the bell may hold a waker, and the device was asked for interrupts.
     is_listening: Cell<bool>,
+    /// Whether requests wait for [`AsyncPort::kick`].
+    in_batches: bool,
     /// Who waits for descriptors.
     descriptors: Line,
     /// Who waits for the next request that nobody asks for by name.
@@ -198,9 +200,21 @@ impl<'d, P: Lend, T: Transport + ?Sized, H: Hal> AsyncPort<'d, P, T, H> {
             port: RefCell::new(port),
             listening,
             is_listening: Cell::new(false),
+            in_batches: false,
             descriptors: Line::new(),
             receivers: Line::new(),
         })
+    }
+
+    /// Leaves it to the executor when the device is shown what was added, and notified: at [`AsyncPort::kick`], and not whenever
+    /// a future is polled. Many tasks that each send a request cost one notification then, instead of one each.
+    ///
+    /// Somebody has to call it when no task can go on, before the CPU sleeps. An executor without a hook for that has a task for
+    /// it, which is polled last.
+    #[must_use]
+    pub fn in_batches(mut self) -> Self {
+        self.in_batches = true;
+        self
     }
 
     /// The port, back. No future is left then; requests whose futures were dropped end when the port is polled. It asks for
@@ -304,6 +318,13 @@ impl<'d, P: Lend, T: Transport + ?Sized, H: Hal> AsyncPort<'d, P, T, H> {
             queue.slots.set_taker(slot, taker);
         }
         Ok(token)
+    }
+
+    /// As every poll does it.
+    fn kick_by_itself(&self) {
+        if !self.in_batches {
+            self.kick();
+        }
     }
 
     /// Shows the device all requests added so far, and notifies it if it wants to be. Answers whether it was.
