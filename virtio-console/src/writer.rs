@@ -31,7 +31,8 @@ pub struct Sent<B> {
 pub struct NotSent<B> {
     /// Why.
     pub error: ConsoleError,
-    /// The buffer. `None` if the device has it; it is dropped when the device is done with it, or reset.
+    /// The buffer. `None` if the device has it, or a future had it that waited for its turn when the port was closed; it is dropped
+    /// when the device is done with it, or reset.
     pub buffer: Option<B>,
 }
 
@@ -183,7 +184,8 @@ impl<T: Transport + ?Sized, H: Hal, B: Buffer> Writer<'_, T, H, B> {
     }
 
     /// Gives the device a buffer to read, without copying it, and returns at once. The token names the request in
-    /// [`Writer::poll_sent`].
+    /// [`Writer::poll_sent`]. What the device has read keeps its place in the queue until it is fetched there: with as many as the queue
+    /// holds, [`Writer::write`] finds no room.
     ///
     /// # Errors
     /// The buffer comes back with [`Misuse::QueueFull`] while as many as the queue holds are under way,
