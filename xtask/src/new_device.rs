@@ -58,7 +58,10 @@ struct Options {
 pub fn verb(args: &[OsString]) -> Result {
     let apart = args.iter().any(|arg| arg.to_string_lossy().starts_with("--out"));
     let place = if apart { lay_out_outside(args)? } else { lay_out_inside(args, &workspace::root())? };
-    println!("{} is laid out, which was step 1; `cargo test` there checks it. What is left:", place.display());
+    println!(
+        "{} is laid out, which was step 1; `cargo test` there checks it. What is left:",
+        place.display()
+    );
     let contributing = workspace::root().join("CONTRIBUTING.md");
     let text = fs::read_to_string(&contributing).context(contributing.display())?;
     println!("{}", remaining(&text, !apart).context("CONTRIBUTING.md lists no steps")?);
