@@ -313,7 +313,7 @@ impl<T: Transport, H: Hal, B: Buffers> Queue<'_, T, H, Owned<B>> {
     /// ([`Limits::discard`](crate::Limits)), and no more than 16.
     ///
     /// # Errors
-    /// As for [`Disk::discard`]; [`BlkError::TooManyRanges`], [`BlkError::RangeTooLong`], [`BlkError::BadLength`] for no range.
+    /// As for [`Disk::discard`]; [`BlkError::TooManyRanges`], [`BlkError::RangeTooLong`], [`BlkError::BadLength`] for no sector.
     pub fn add_discard(&mut self, ranges: &[SectorRange]) -> Result<Token, BlkError> {
         self.add_ranges(RangeCommand::Discard, ranges)
     }

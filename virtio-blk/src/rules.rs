@@ -241,11 +241,14 @@ impl Rules {
     ) -> Result<&'w [DiscardWriteZeroes], BlkError> {
         let limits = self.check_ranges(command, ranges)?;
         let rooms = to_usize(limits.max_ranges).min(self.room / RANGE_LEN).min(wire.len());
-        if ranges.is_empty() {
+        // A range of no sectors says nothing, and a device may take it for an error.
+        let ranges = ranges.iter().filter(|range| range.count > 0);
+        let len = ranges.clone().count();
+        if len == 0 {
             return Err(BlkError::BadLength { bytes: 0 });
         }
-        let Some(wire) = wire.get_mut(..ranges.len()).filter(|wire| wire.len() <= rooms) else {
-            return Err(BlkError::TooManyRanges { ranges: ranges.len(), most: rooms });
+        let Some(wire) = wire.get_mut(..len).filter(|wire| wire.len() <= rooms) else {
+            return Err(BlkError::TooManyRanges { ranges: len, most: rooms });
         };
         for (place, range) in wire.iter_mut().zip(ranges) {
             let count = u32::try_from(range.count).ok().filter(|count| *count <= limits.max_sectors);

@@ -1,8 +1,10 @@
 //! Discarding, zeroing and erasing (VIRTIO 1.4 §5.2.6).
 
 use crate::bench::{Bench, able, contents, kind, ranges_of};
+use crate::executor::finish;
 
 use virtio_blk::{BlkError, BlkStatus, RangesError, Sector, SectorRange, Unmap};
+use virtio_core::queue::Bell;
 use virtio_testkit::{Reply, TestHal};
 
 fn range(first: u64, count: u64) -> SectorRange {
@@ -83,4 +85,23 @@ fn what_failed_in_part_counts_as_not_done() {
     bench.trick(1, |_, _| Reply::Claim { bytes: vec![0], len: 0 });
     assert_eq!(disk.discard(&ranges).unwrap_err().done, 30);
     disk.discard(&ranges).unwrap();
+}
+
+/// Found by fuzzing: a request that is not split sent them as they were.
+#[test]
+fn ranges_of_no_sectors_are_left_out() {
+    let hal = TestHal::new();
+    let bench = able(&hal);
+    let mut disk = bench.owning();
+    let mut queue = disk.queue().unwrap();
+    let ranges = [range(1, 0), range(2, 3), range(9, 0), range(9, 0), range(7, 1)];
+    queue.add_discard(&ranges).unwrap();
+    queue.kick();
+    assert_eq!(requests(&bench), [Sent(kind::DISCARD, vec![(2, 3, 0), (7, 1, 0)])]);
+    assert_eq!(queue.add_discard(&[range(5, 0)]), Err(BlkError::BadLength { bytes: 0 }));
+    let bell = Bell::new();
+    let queue = queue.awaited(&bell).unwrap();
+    finish(queue.discard(&ranges)).unwrap();
+    assert_eq!(requests(&bench), [Sent(kind::DISCARD, vec![(2, 3, 0), (7, 1, 0)])]);
+    assert_eq!(finish(queue.discard(&[range(5, 0)])), Err(BlkError::BadLength { bytes: 0 }));
 }
