@@ -323,7 +323,9 @@ fn a_table_that_is_prepared_is_that_of_the_request() {
                     vec![Either::Second(Writable(vec![0; 700]))],
                     vec![Either::First(Readable(vec![1])), Either::First(Readable(vec![2]))],
                 ];
-                for kind in [0, 0, 1, 1, 2, 3, 1, 4, 1, 5, 0] {
+                let order: &[usize] =
+                    if cfg!(miri) { &[0, 0, 1, 4, 0] } else { &[0, 0, 1, 1, 2, 3, 1, 4, 1, 5, 0] };
+                for &kind in order {
                     let payload = kinds[kind].clone();
                     // The first 300 bytes of that are in two segments.
                     if kind == 4 {
